@@ -1,0 +1,9 @@
+"""Frontmatter: the YAML block of properties that opens a note.
+
+Reading never raises: what is wrong with a block is reported in `Frontmatter.problem`. Editing splices lines, so every
+byte that the edit is not about stays as it was, and refuses a block that cannot be read.
+"""
+
+from weave_nn.vault.frontmatter.reading import MAX_BLOCK_BYTES, Frontmatter, JsonValue, read
+
+__all__ = ["MAX_BLOCK_BYTES", "Frontmatter", "JsonValue", "read"]
