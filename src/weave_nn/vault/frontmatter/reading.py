@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 import yaml
 import yaml_rs
 
+from weave_nn.shared.errors import InvalidInput
+
 JsonValue: TypeAlias = Any
 """None, bool, int, float, str, or a list or a str-keyed dict of these."""
 
@@ -106,7 +108,8 @@ def _read_block(block: bytes) -> tuple[dict[str, JsonValue], str | None, int | N
     loaded: Any
     try:
         loaded = yaml_rs.loads(text, parse_datetime=False, alias_limits=_ALIAS_LIMITS)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
+        # The latter is what yaml-rs raises for a list within a key.
         if "duplicate mapping key" in str(error):
             problem, line_of_problem = f"The frontmatter has a {error}.", _line_of_duplicate(text)
         loaded = _load_again(text, error)
@@ -117,7 +120,7 @@ def _read_block(block: bytes) -> tuple[dict[str, JsonValue], str | None, int | N
     return _Normaliser().mapping(loaded, 0), problem, line_of_problem
 
 
-def _load_again(text: str, error: ValueError) -> Any:
+def _load_again(text: str, error: Exception) -> Any:
     """Read what yaml-rs refused in its strict mode, or raise with its message."""
     try:
         if "duplicate mapping key" in str(error):
@@ -129,7 +132,7 @@ def _load_again(text: str, error: ValueError) -> Any:
             )
         if "alias" not in str(error) and _is_shallow(text):
             return yaml.load(text, Loader=_CoreSchemaLoader)  # noqa: S506 - it is a CSafeLoader with fewer types
-    except (ValueError, yaml.YAMLError):
+    except (ValueError, TypeError, yaml.YAMLError):
         # Both parsers refuse: the first one's message names the place better.
         pass
     line = _LINE_IN_MESSAGE.search(str(error))
@@ -174,7 +177,7 @@ class _Normaliser:
         self._nodes += 1
         if self._nodes > _MAX_NODES or depth > _MAX_DEPTH:
             raise _UnreadableError(
-                f"The frontmatter has more than {_MAX_NODES} values or is nested deeper than {_MAX_DEPTH}."
+                f"There are more than {_MAX_NODES} values, or they are nested deeper than {_MAX_DEPTH}."
             )
         normal: JsonValue
         match value:
@@ -198,6 +201,19 @@ class _Normaliser:
             key if type(key) is str else _key_text(self.value(key, depth + 1)): self.value(item, depth + 1)
             for key, item in value.items()
         }
+
+
+def json_value(value: Any) -> JsonValue:
+    """The value as `read` will give it back. Raises `InvalidInput` for what YAML cannot hold or `read` would refuse."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+        return _Normaliser().value(value, 0)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput(
+            f"Not a JSON value: {error}.", hint="Give null, a boolean, number, text, list or object."
+        ) from error
+    except _UnreadableError as error:
+        raise InvalidInput(f"The value is too large: {error}", hint="Put it into a file of its own.") from error
 
 
 def json_number(value: float) -> float | str:
