@@ -90,6 +90,14 @@ def etag_at(path: Path) -> str | None:
     return digest.hexdigest()
 
 
+def same_file(one: Path, other: Path) -> bool:
+    """Whether both exist and are one file, under two names or two spellings of one."""
+    try:
+        return one.samefile(other)
+    except FileNotFoundError:
+        return False
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder last through a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -146,10 +154,7 @@ def _same_entry(source: Path, target: Path) -> bool:
     # a rename would leave alone.
     if source.name.casefold() != target.name.casefold() or source.parent != target.parent:
         return False
-    try:
-        return source.samefile(target) and target not in target.parent.iterdir()
-    except FileNotFoundError:
-        return False
+    return same_file(source, target) and target not in target.parent.iterdir()
 
 
 def _kept_beside(spare: Path) -> Path:

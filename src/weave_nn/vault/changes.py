@@ -17,7 +17,7 @@ from pathlib import Path
 
 from weave_nn.shared.errors import Conflict, Forbidden, InvalidInput, WeaveError
 from weave_nn.vault import journal as journals
-from weave_nn.vault.atomic import carry_metadata, etag_at
+from weave_nn.vault.atomic import carry_metadata, etag_at, same_file
 from weave_nn.vault.errors import (
     AlreadyExists,
     NotAFile,
@@ -134,12 +134,13 @@ def apply(vault: Vault, changes: Sequence[Change], *, journal: Path, hidden: boo
     A later change sees what an earlier one did (move a note, then write to it at its new path). `journal` is a folder
     outside of the vault; run `recover` with it at start. Staged content is used up in any case.
     Raises `StaleVersion`, `AlreadyExists`, `NoteNotFound`, `NotAFile`, `NotAFolder`, `PathRefused`, `StorageFull`,
-    `WriteFailed`, `Forbidden` (a vault opened read-only); everything is as it was then.
+    `WriteFailed`, `VaultUnusable`, `Forbidden` (a vault opened read-only); everything is as it was then.
     """
     staged = [change.content for change in changes if isinstance(change, Write) and isinstance(change.content, Staged)]
     try:
         if vault.read_only:
             raise Forbidden("The vault is served read-only.", hint="Start without WEAVE_READ_ONLY to change notes.")
+        vault.check_present()
         ready: list[Change] = []
         for change in changes:
             if isinstance(change, Write) and isinstance(change.content, bytes):
@@ -149,7 +150,6 @@ def apply(vault: Vault, changes: Sequence[Change], *, journal: Path, hidden: boo
             else:
                 ready.append(change)
         with vault.writing:
-            vault.check_present()
             planner = _Planner(vault, hidden=hidden, staged=staged)
             for change in ready:
                 planner.add(change)
@@ -275,11 +275,11 @@ class _Planner:
         if source.path == target.path:
             raise InvalidInput(f"{printable(source.path)} cannot be moved to itself.")
         # On a disk that ignores case, the new spelling of a name finds the file itself.
-        respelled = target.exists and target.named.samefile(source.named) and target.named.parent == source.named.parent
+        respelled = same_file(target.named, source.named) and target.named.parent == source.named.parent
         if self._current(target) is not None and not respelled:
             raise AlreadyExists(target.path)
         self._folders_for(target.named)
-        if nearest_folder(target.named).stat().st_dev == source.named.parent.stat().st_dev:
+        if nearest_folder(target.named).stat().st_dev == nearest_folder(source.named).stat().st_dev:
             self._step(Op.MOVE, target.named, source.named, source.path, old=etag)
         else:
             self._move_across(source, target, etag)

@@ -11,8 +11,7 @@ from typing import NamedTuple
 from weave_nn.vault.errors import ScanFailed, printable
 from weave_nn.vault.paths import PATH_LIMIT_BYTES, segment_fault
 
-
-_HAS_BIRTH_TIME = hasattr(os.stat_result, "st_birthtime")
+_CREATED = "st_birthtime" if hasattr(os.stat_result, "st_birthtime") else None
 
 
 class FileStat(NamedTuple):
@@ -49,7 +48,7 @@ class Snapshot:
 
 def file_stat(path: str, status: os.stat_result) -> FileStat:
     """A `FileStat` from what `os.stat` said."""
-    born = int(status.st_birthtime * 1_000_000_000) if _HAS_BIRTH_TIME else status.st_ctime_ns
+    born = int(getattr(status, _CREATED) * 1_000_000_000) if _CREATED else status.st_ctime_ns
     return FileStat(path, status.st_size, status.st_mtime_ns, born, status.st_ctime_ns, status.st_dev, status.st_ino)
 
 

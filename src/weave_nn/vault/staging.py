@@ -50,14 +50,13 @@ def stage(
     folder = nearest_folder(place.real)
     filling = temporary(folder, _FILLING)
     try:
-        etag, size = _fill(_create(filling, place), _limited(chunks, limit_bytes, place.path))
+        etag, size = _fill(filling, place, _limited(chunks, limit_bytes, place.path))
         whole = temporary(folder, etag[:_HASH_LENGTH])
-        filling.rename(whole)
-    except BaseException as error:
+        with _typed(place.path):
+            filling.rename(whole)
+    except BaseException:
         with contextlib.suppress(OSError):  # The first failure is the one to tell; `sweep` removes what stays.
             filling.unlink()
-        if isinstance(error, OSError):
-            raise from_os_error(error, place.path) from error
         raise
     return Staged(place.path, whole, etag, size)
 
@@ -95,16 +94,30 @@ def _limited(chunks: Iterable[bytes], limit_bytes: int | None, path: str) -> Ite
         yield chunk
 
 
-def _fill(descriptor: int, chunks: Iterable[bytes]) -> tuple[str, int]:
+def _fill(filling: Path, place: Place, chunks: Iterable[bytes]) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
-    with os.fdopen(descriptor, "wb") as file:
+    with _typed(place.path):
+        descriptor = _create(filling, place)
+    with os.fdopen(descriptor, "wb", buffering=0) as file:
         for chunk in chunks:
             size += len(chunk)
             digest.update(chunk)
-            file.write(chunk)
-        file.flush()
-        os.fsync(descriptor)
+            left = memoryview(chunk)
+            with _typed(place.path):
+                while left:
+                    left = left[file.write(left) :]
+        with _typed(place.path):
+            os.fsync(descriptor)
     return digest.hexdigest(), size
+
+
+@contextlib.contextmanager
+def _typed(path: str) -> Iterator[None]:
+    # Only the disk's own failures: one of the source of the chunks (a client that hung up) is its reader's to name.
+    try:
+        yield
+    except OSError as error:
+        raise from_os_error(error, path) from error
 
 
 def _create(file: Path, place: Place) -> int:

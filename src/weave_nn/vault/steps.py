@@ -68,7 +68,7 @@ def undo(root: Path, step: Step) -> Iterator[str]:
             yield from _undo_replace(root, step, target, other)
         case Op.CREATE:
             # A staged file that is still there was not used; the hard link of the portable way counts as used.
-            if etag_at(other) == step.new and not _same(other, target):
+            if etag_at(other) == step.new and not atomic.same_file(other, target):
                 other.unlink()
             elif etag_at(target) == step.new:
                 yield from _withdraw(root, step, target)
@@ -180,17 +180,10 @@ def _put_back(root: Path, step: Step, now: Path, before: Path, done: bool) -> It
     try:
         atomic.rename_new(now, before)
     except FileExistsError:
-        if _same(now, before):
+        if atomic.same_file(now, before):
             now.unlink()  # The portable rename was interrupted between its link and its unlink.
         elif step.op is Op.REMOVE:
             kept = keep(root, now, step.path)
             yield f"{printable(step.path)} was made anew since, and stays; the one from before is {printable(kept)}."
         else:
             yield f"{printable(step.path)} was made anew since; both files stay."
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except FileNotFoundError:
-        return False

@@ -13,7 +13,7 @@ from weave_nn.vault.errors import printable
 from weave_nn.vault.paths import SEGMENT_LIMIT_BYTES, folder_of, join, name_of
 
 TRASH = ".trash"
-_MARKED = re.compile(r"(?P<stem>.*)\.trashed-[0-9]+(?P<suffix>(?:\.[^.]*)?)", re.DOTALL)
+_MARKED = re.compile(r"(?P<stem>.*?)\.trashed-[0-9]+(?P<suffix>(?:\.[^.]*)?)", re.DOTALL)
 
 
 def candidates(path: str) -> Iterator[str]:
