@@ -1,0 +1,142 @@
+"""The settings: one field per environment variable, with its limits and its explanation.
+
+The explanations are shown by `weave config`, and `.env.example` repeats them at length; a test keeps the two alike.
+"""
+
+import hashlib
+import os
+import re
+import unicodedata
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+import platformdirs
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "WEAVE_"
+
+
+def _absolute(value: Any) -> Any:
+    if not isinstance(value, str | Path):
+        return value
+    try:
+        return Path(value).expanduser().resolve()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"it is not a path: {error}") from error
+
+
+def _comma_separated(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _usable_key(value: Any) -> Any:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(text, str) and not re.fullmatch(r"[!-~]+", text):
+        raise ValueError("it may hold only visible ASCII characters, without spaces, to stand in an HTTP header")
+    return value
+
+
+Folder = Annotated[Path, BeforeValidator(_absolute)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
+
+
+def slug(name: str) -> str:
+    """`name` as lower-case ASCII letters, digits and hyphens, for folder names and identifiers."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40] or "vault"
+
+
+def default_data_dir(vault: Path | None) -> Path | None:
+    """The state folder of `vault` (an absolute path) in the platform's folder for user data.
+
+    The hash of the path keeps vaults of the same name apart; NFC because macOS gives the same folder in two forms.
+    """
+    if vault is None:
+        return None
+    digest = hashlib.sha256(os.fsencode(unicodedata.normalize("NFC", str(vault)))).hexdigest()[:10]
+    return platformdirs.user_data_path("weave-nn", appauthor=False) / f"{slug(vault.name)}-{digest}"
+
+
+def _default_database_url(data: dict[str, Any]) -> str | None:
+    data_dir = data.get("data_dir")
+    return f"sqlite:///{quote((data_dir / 'weave.db').as_posix(), safe='/:')}" if data_dir else None
+
+
+class Settings(BaseSettings):
+    """Every setting. Make one with `load`, which explains bad values; the fields say what they mean."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    vault: Folder | None = Field(default=None, description="the folder of notes to serve")
+    host: str = Field(default="127.0.0.1", description="the address to listen on")
+    port: int = Field(default=8000, ge=0, le=65535, description="the port to listen on; 0 takes any free one")
+    api_key: Annotated[SecretStr, BeforeValidator(_usable_key)] | None = Field(
+        default=None,
+        description="the key that clients send; one is made on the first start and kept in the data folder",
+    )
+    data_dir: Folder | None = Field(
+        default_factory=lambda data: default_data_dir(data.get("vault")),
+        description="the folder of the database and the API key; never inside the vault",
+    )
+    vault_id: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="the vault's name in events and rows; one is made on the first start and kept",
+    )
+    read_only: bool = Field(default=False, description="refuse every change of the vault")
+    allowed_hosts: Names = Field(
+        default=(),
+        description="Host headers to accept besides this machine's own, separated by commas",
+    )
+    cors_origins: Names = Field(
+        default=(),
+        description="web origins whose pages may call the API, separated by commas",
+    )
+    max_note_bytes: int = Field(default=64 * 2**20, ge=1024, description="the largest note that is accepted")
+    max_attachment_bytes: int = Field(default=2**30, ge=1024, description="the largest attachment that is accepted")
+    watch: Annotated[Literal["auto", "poll", "off"], BeforeValidator(_lower)] = Field(
+        default="auto",
+        description="how changes on disk are noticed: auto (the system tells), poll (network drives), off",
+    )
+    watch_debounce_milliseconds: int = Field(
+        default=100,
+        ge=0,
+        le=10_000,
+        description="how long a file must be quiet before its change is announced",
+    )
+    watch_poll_seconds: float = Field(default=2.0, ge=0.1, le=3600, description="time between two looks when polling")
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+        default="info",
+        description="the least important log line that is written",
+    )
+    log_format: Annotated[Literal["auto", "console", "json"], BeforeValidator(_lower)] = Field(
+        default="auto",
+        description="console for people, json for machines; auto: console on a terminal",
+    )
+    database_url: str | None = Field(
+        default_factory=_default_database_url,
+        validation_alias="DATABASE_URL",
+        repr=False,
+        description="the database; a SQLite file in the data folder unless set",
+    )
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field of `Settings`."""
+    alias = Settings.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else f"{PREFIX}{field.upper()}"
