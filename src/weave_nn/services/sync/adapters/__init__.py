@@ -1,0 +1,1 @@
+"""What the sync service drives: the full-text search of each database."""

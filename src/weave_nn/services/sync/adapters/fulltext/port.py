@@ -1,0 +1,51 @@
+"""Full-text search as the rest of the service sees it: one port, one adapter for each database."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy import Connection, Select, Subquery
+from sqlalchemy.orm import Session
+
+from weave_nn.services.sync.contract.query import Condition
+
+WEIGHTS = {"title": 12.0, "names": 10.0, "headings": 5.0, "tags": 5.0, "body": 1.0}
+"""How much a hit counts, by the part of the note that it is in. The order is that of the columns."""
+
+COLUMNS = {"title": ("title", "names"), "heading": ("headings",)}
+"""The parts that a query's `title:` and `heading:` look into."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """What is indexed of a note, as plain text: analysis is the adapter's part."""
+
+    title: str
+    names: str
+    headings: str
+    tags: str
+    body: str
+
+
+class FullText(Protocol):
+    """The full-text index of one database.
+
+    Conditions given to it consist of `Text`, `Not`, `And` and `Or` alone, and every `Text` has terms.
+    """
+
+    def create(self, connection: Connection) -> None:
+        """Create the index, empty."""
+
+    def drop(self, connection: Connection) -> None:
+        """Drop the index with all that is in it."""
+
+    def put(self, session: Session, documents: dict[int, Document]) -> None:
+        """Index documents by the id of their note, replacing what was indexed of these notes."""
+
+    def remove(self, session: Session, note_ids: list[int]) -> None:
+        """Forget notes; those that are unknown are left out silently."""
+
+    def matching(self, condition: Condition) -> Select[Any]:
+        """Select the ids of the notes that fit; `condition` is no bare `Not`."""
+
+    def ranked(self, condition: Condition) -> Subquery:
+        """The notes that fit with their rank: columns `note_id` and `score` (positive, the highest is the best)."""

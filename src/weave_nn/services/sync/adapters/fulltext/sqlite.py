@@ -1,0 +1,107 @@
+"""Full-text search by SQLite's FTS5.
+
+The index is contentless, since it holds terms and not text. Such an index forgets a row only when it is told again what
+it was given (before SQLite 3.43 in every case), so what was given is kept beside it, compressed.
+"""
+
+import json
+import zlib
+from typing import Any
+
+from sqlalchemy import Connection, Float, Integer, Select, Subquery, column, literal_column, select, table, text
+from sqlalchemy.orm import Session
+
+from weave_nn.services.sync.adapters.fulltext.analysis import index_terms, phrase
+from weave_nn.services.sync.adapters.fulltext.port import COLUMNS, WEIGHTS, Document
+from weave_nn.services.sync.contract.query import And, Condition, Not, Or, Text
+
+_NAMES = ", ".join(WEIGHTS)
+_PARAMETERS = ", ".join(f":{name}" for name in WEIGHTS)
+_RANK = f"bm25(note_search, {', '.join(str(weight) for weight in WEIGHTS.values())})"
+# The ASCII tokenizer takes every other character for a letter, so that terms come out as the analysis cut them.
+_CREATE = (
+    f"CREATE VIRTUAL TABLE note_search USING fts5({_NAMES}, content='', tokenize='ascii')",
+    "CREATE TABLE note_search_source (note_id INTEGER PRIMARY KEY, terms BLOB NOT NULL)",
+)
+_INSERT = text(f"INSERT INTO note_search (rowid, {_NAMES}) VALUES (:note_id, {_PARAMETERS})")  # noqa: S608 - constants
+_FORGET = text(
+    f"INSERT INTO note_search (note_search, rowid, {_NAMES}) VALUES ('delete', :note_id, {_PARAMETERS})"  # noqa: S608 - constants
+)
+_KEEP = text("INSERT INTO note_search_source (note_id, terms) VALUES (:note_id, :terms)")
+_KEPT = text("SELECT terms FROM note_search_source WHERE note_id = :note_id")
+_DROP_KEPT = text("DELETE FROM note_search_source WHERE note_id = :note_id")
+_SEARCH = table("note_search", column("rowid", Integer), column("note_search"))
+
+
+class SqliteFullText:
+    """The port on SQLite."""
+
+    def create(self, connection: Connection) -> None:
+        """See `FullText`."""
+        for statement in _CREATE:
+            connection.execute(text(statement))
+
+    def drop(self, connection: Connection) -> None:
+        """See `FullText`."""
+        connection.execute(text("DROP TABLE note_search"))
+        connection.execute(text("DROP TABLE note_search_source"))
+
+    def put(self, session: Session, documents: dict[int, Document]) -> None:
+        """See `FullText`."""
+        self.remove(session, list(documents))
+        if not documents:
+            return
+        rows = [
+            {"note_id": note_id, **{name: index_terms(getattr(document, name)) for name in WEIGHTS}}
+            for note_id, document in documents.items()
+        ]
+        session.execute(_INSERT, rows)
+        session.execute(_KEEP, [{"note_id": row["note_id"], "terms": _pack(row)} for row in rows])
+
+    def remove(self, session: Session, note_ids: list[int]) -> None:
+        """See `FullText`."""
+        for note_id in note_ids:
+            kept = session.execute(_KEPT, {"note_id": note_id}).scalar()
+            if kept is not None:
+                session.execute(_FORGET, {"note_id": note_id, **_unpack(kept)})
+                session.execute(_DROP_KEPT, {"note_id": note_id})
+
+    def matching(self, condition: Condition) -> Select[Any]:
+        """See `FullText`."""
+        return select(_SEARCH.c.rowid).where(_SEARCH.c.note_search.op("MATCH")(_expression(condition)))
+
+    def ranked(self, condition: Condition) -> Subquery:
+        """See `FullText`."""
+        score = (-literal_column(_RANK, Float)).label("score")
+        return (
+            select(_SEARCH.c.rowid.label("note_id"), score)
+            .where(_SEARCH.c.note_search.op("MATCH")(_expression(condition)))
+            .subquery("ranked")
+        )
+
+
+def _expression(condition: Condition) -> str:
+    """The condition in FTS5's own language; every term is quoted, and the analysis leaves no quotes in terms."""
+    match condition:
+        case Text():
+            asked = phrase(condition.text, prefix=condition.prefix)
+            if asked is None:
+                raise ValueError(f"{condition} has no terms")
+            columns = f"{{{' '.join(COLUMNS[condition.column])}}} : " if condition.column else ""
+            return f'{columns}"{" ".join(asked.terms)}"{" *" if asked.prefix else ""}'
+        case And(operands):
+            wanted = " AND ".join(_expression(each) for each in operands if not isinstance(each, Not))
+            unwanted = "".join(f" NOT {_expression(each.operand)}" for each in operands if isinstance(each, Not))
+            return f"(({wanted}){unwanted})"
+        case Or(operands):
+            return "(" + " OR ".join(_expression(each) for each in operands) + ")"
+        case _:
+            raise ValueError(f"{condition} is none of full-text search")
+
+
+def _pack(row: dict[str, Any]) -> bytes:
+    return zlib.compress(json.dumps([row[name] for name in WEIGHTS], ensure_ascii=False).encode(), 6)
+
+
+def _unpack(packed: bytes) -> dict[str, str]:
+    return dict(zip(WEIGHTS, json.loads(zlib.decompress(packed)), strict=True))
