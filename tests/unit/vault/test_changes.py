@@ -30,6 +30,7 @@ from weave_nn.vault.changes import (
     sweep,
 )
 from weave_nn.vault.errors import AlreadyExists, NotAFile, NotAFolder, NoteNotFound, PathRefused, StaleVersion
+from weave_nn.vault.scan import scan
 from weave_nn.vault.store import Vault, etag_of
 from weave_nn.vault.trash import candidates, original
 
@@ -251,6 +252,7 @@ def test_trash_and_restore_keep_every_file_and_its_place(vault: Vault) -> None:
         (done,) = change(vault, Trash("in/note.md", etag_of(content)))
         trashed.append(done.path)
     assert trashed == [".trash/in/note.md", ".trash/in/note.trashed-2.md", ".trash/in/note.trashed-3.md"]
+    assert sorted(scan(vault.root, ".trash").files) == sorted(trashed)
     (restored,) = change(vault, Restore(trashed[1]))
     assert (restored.path, vault.read("in/note.md").content) == ("in/note.md", b"second")
     with pytest.raises(AlreadyExists):
