@@ -1,0 +1,42 @@
+"""What commands print: JSON for scripts, tables for people."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import typer
+
+PIPED_WIDTH = 200
+
+
+def wants_json(*, chosen: bool | None) -> bool:
+    """Whether to print JSON: as chosen, else when the output is not a terminal."""
+    return not sys.stdout.isatty() if chosen is None else chosen
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value; over several lines for people, on one line for scripts."""
+    typer.echo(json.dumps(value, ensure_ascii=False, default=str, indent=2 if sys.stdout.isatty() else None))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under headings. Cells are shown as they are, never taken for markup."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(printable(cell) for cell in row))
+    console = Console(
+        markup=False,
+        emoji=False,
+        highlight=False,
+        width=None if sys.stdout.isatty() else PIPED_WIDTH,
+    )
+    console.print(table)
+
+
+def printable(text: str) -> str:
+    """`text` without what would steer the terminal: a note's name may hold escape sequences."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)

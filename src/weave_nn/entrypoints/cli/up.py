@@ -1,0 +1,135 @@
+"""`weave up`: serve a vault over HTTP and MCP until stopped."""
+
+import json
+import shutil
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from weave_nn.entrypoints.cli.options import (
+    DataDirOption,
+    ReadOnlyOption,
+    VaultArgument,
+    load_settings,
+    open_instance,
+    warn,
+)
+
+if TYPE_CHECKING:
+    from weave_nn.shared.config import Configuration, Instance, Settings
+
+DRAIN_SECONDS = 10
+LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost"}
+
+
+def up(
+    vault: VaultArgument = None,
+    *,
+    host: Annotated[str | None, typer.Option(help="The address to listen on. Default: WEAVE_HOST, 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port, 0 for any free one. Default: WEAVE_PORT, 8000.")] = None,
+    read_only: ReadOnlyOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Serve a vault over HTTP and MCP until stopped with Ctrl-C.
+
+    Prints the address, where the API key is, and what to paste into Claude Desktop's configuration.
+
+    \b
+    weave up ~/Notes
+    weave up ~/Notes --port 9000 --read-only
+    WEAVE_VAULT=~/Notes weave up
+    """  # noqa: D301 - the backslash-b keeps typer from re-wrapping the examples
+    # Being asked to stop is a success; as an exception it also stops a start that is still under way, in good order.
+    signal.signal(signal.SIGTERM, _stop)
+    configuration = load_settings(vault=vault, host=host, port=port, read_only=read_only, data_dir=data_dir)
+    settings = configuration.settings
+    from weave_nn.entrypoints.cli.listening import address, listen
+    from weave_nn.shared.config import check_vault
+
+    check_vault(settings)
+    with listen(settings.host, settings.port) as listener:
+        instance = open_instance(settings, serving=True)
+        if settings.host not in LOCAL_HOSTS:
+            warn(f"{settings.host} can be reached by other machines, without TLS; see WEAVE_ALLOWED_HOSTS.")
+        _serve(settings, instance, listener, address(listener), _banner(configuration, instance, address(listener)))
+
+
+def _stop(_signal: int, _frame: object) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _serve(settings: "Settings", instance: "Instance", listener: Any, address: str, banner: str) -> None:
+    import uvicorn
+
+    from weave_nn.entrypoints import monolith
+    from weave_nn.entrypoints.cli.running import recorded_address
+
+    server = monolith.build(settings, instance)
+    try:
+        server.start()
+        with recorded_address(instance.data_dir, address):
+            typer.echo(banner)
+            sys.stdout.flush()
+            uvicorn.Server(
+                uvicorn.Config(
+                    server.app,
+                    # Our own structured logs stand in for uvicorn's.
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    timeout_graceful_shutdown=DRAIN_SECONDS,
+                ),
+            ).run(sockets=[listener])
+    finally:
+        server.stop()
+
+
+def _banner(configuration: "Configuration", instance: "Instance", address: str) -> str:
+    from weave_nn import __version__
+
+    settings = configuration.settings
+    where = str(instance.api_key_file) if instance.api_key_file else "from WEAVE_API_KEY"
+    mode = ", read-only" if settings.read_only else ""
+    return "\n".join(
+        (
+            f"Weave-NN {__version__} serves {instance.vault}{mode}",
+            f"  Address   {address}  (documentation at /docs, MCP at /mcp)",
+            f"  API key   {where}",
+            f"  State     {instance.data_dir}",
+            "",
+            "For Claude Desktop, paste this into claude_desktop_config.json:",
+            json.dumps(_client_configuration(configuration, instance), indent=2, ensure_ascii=False),
+            "",
+            "Stop with Ctrl-C.",
+        ),
+    )
+
+
+def _client_configuration(configuration: "Configuration", instance: "Instance") -> dict[str, Any]:
+    """What makes a client start `weave mcp` on the same state; it inherits neither our environment nor our folder."""
+    from weave_nn.shared.config import variable
+
+    settings, origins = configuration.settings, configuration.origins
+    environment = {
+        variable(name): value
+        for name, value in (
+            ("data_dir", str(instance.data_dir)),
+            ("vault_id", instance.vault_id),
+            ("read_only", str(settings.read_only).lower()),
+            ("database_url", instance.database_url),
+        )
+        if origins[name] != "default"
+    }
+    client: dict[str, Any] = {"command": _executable(), "args": ["mcp", str(instance.vault)]}
+    if environment:
+        client["env"] = environment
+    return {"mcpServers": {f"weave-{instance.slug}": client}}
+
+
+def _executable() -> str:
+    """The absolute path of the command `weave` of this installation."""
+    beside = Path(sys.executable).with_name("weave.exe" if sys.platform == "win32" else "weave")
+    return str(beside) if beside.exists() else shutil.which("weave") or str(Path(sys.argv[0]).resolve())
