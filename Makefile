@@ -1,0 +1,52 @@
+# `make run` serves a vault, `make test` runs the whole check. Both need only python3 (3.11 or later, with venv), git and
+# make, and change nothing outside this folder.
+
+UV_VERSION := 0.13.8
+PYTHON ?= python3
+VAULT ?= examples/vault
+
+# uv keeps its cache in this folder and uses the Python that is here instead of fetching one.
+export UV_CACHE_DIR := $(CURDIR)/.cache/uv
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+export UV_NO_PROGRESS := $(if $(CI),1,)
+
+UV := .tools/bin/uv
+UV_STAMP := .tools/uv-$(UV_VERSION).stamp
+VENV_STAMP := .venv/synced.stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench fmt clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: $(VENV_STAMP) ## Serve examples/vault, or the folder named by VAULT=...
+	@WEAVE_DATA_DIR="$${WEAVE_DATA_DIR:-$(CURDIR)/.weave}" exec .venv/bin/weave up "$(VAULT)"
+
+test: $(VENV_STAMP) ## Run the whole check: format, lint, types, import contracts, tests
+	@.ci/check
+
+bench: $(VENV_STAMP) ## Measure, and write the tables of benchmarks/
+	@.venv/bin/python -m benchmarks $(BENCH)
+
+fmt: $(VENV_STAMP) ## Format the code and mend what the linter can mend
+	@.venv/bin/ruff format && .venv/bin/ruff check --fix
+
+clean: ## Remove everything that make has made here, except the state in .weave
+	rm -rf .venv .tools .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+
+$(UV_STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "make: Python 3.11 or later is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1 || true)." >&2; \
+	  echo "make: name another with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "==> making .tools with uv $(UV_VERSION)"
+	@$(PYTHON) -m venv --clear .tools || { \
+	  echo "make: $(PYTHON) cannot make virtual environments; install its venv module (Debian: python3-venv)." >&2; exit 1; }
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --cache-dir .cache/pip "uv==$(UV_VERSION)"
+	@touch $@
+
+$(VENV_STAMP): $(UV_STAMP) pyproject.toml uv.lock
+	@echo "==> making .venv from uv.lock"
+	@$(UV) sync --locked --python .tools/bin/python
+	@touch $@
