@@ -9,7 +9,7 @@ VAULT ?= examples/vault
 export UV_CACHE_DIR := $(CURDIR)/.cache/uv
 export UV_PYTHON_DOWNLOADS := never
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
-export UV_NO_PROGRESS := $(if $(CI),1,)
+export UV_NO_PROGRESS := $(if $(CI),true,false)
 
 UV := .tools/bin/uv
 UV_STAMP := .tools/uv-$(UV_VERSION).stamp
@@ -22,7 +22,7 @@ help: ## Show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: $(VENV_STAMP) ## Serve examples/vault, or the folder named by VAULT=...
-	@WEAVE_DATA_DIR="$${WEAVE_DATA_DIR:-$(CURDIR)/.weave}" exec .venv/bin/weave up "$(VAULT)"
+	@WEAVE_DATA_DIR="$${WEAVE_DATA_DIR:-$(CURDIR)/.weave/$$(basename "$(VAULT)")}" exec .venv/bin/weave up "$(VAULT)"
 
 test: $(VENV_STAMP) ## Run the whole check: format, lint, types, import contracts, tests
 	@.ci/check

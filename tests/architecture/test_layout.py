@@ -79,7 +79,7 @@ def test_only_the_configuration_reads_the_environment() -> None:
 
 
 def test_every_suppression_has_a_reason() -> None:
-    bare = re.compile(r"# noqa(?!: [A-Z0-9, ]+ - \w)|# type: ignore(?!\[[a-z, -]+\]  # \w)")
+    bare = re.compile(r"# noqa(?!: [A-Z0-9, ]+ - \w)|# type: ignore(?!\[[a-z, -]+\] +# \w)")
     found = [
         f"{file.relative_to(ROOT)}:{number}"
         for folder in (SOURCE, ROOT / "tests")

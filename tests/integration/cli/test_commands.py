@@ -57,6 +57,13 @@ def test_up_serves_until_it_is_interrupted(weave: Run, up: Up, vault: Path) -> N
     assert "not running" in weave("status", vault, "--text").stdout
 
 
+def test_a_vault_whose_name_is_not_unicode_is_served(up: Up, tmp_path: Path) -> None:
+    vault = tmp_path / "Notes \udcff"
+    vault.mkdir()
+    with up(vault) as server:
+        assert "Notes \\udcff" in server.banner
+
+
 def test_being_asked_to_stop_is_a_success_and_frees_the_port(up: Up, vault: Path, tmp_path: Path) -> None:
     with up(vault) as server:
         assert server.stop(signal.SIGTERM) == 0

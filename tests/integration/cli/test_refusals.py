@@ -2,7 +2,9 @@
 
 import os
 import socket
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,17 @@ def test_a_taken_port(weave: Run, vault: Path, tmp_path: Path) -> None:
 def test_a_data_folder_in_the_vault(weave: Run, vault: Path) -> None:
     assert "lies inside the vault" in refusal(weave("up", vault, "--port", "0", WEAVE_DATA_DIR=str(vault / ".weave")))
     assert [each.name for each in vault.iterdir()] == ["Hello.md"]
+
+
+def test_a_database_of_a_newer_version(weave: Run, vault: Path, tmp_path: Path) -> None:
+    assert weave("status", vault, "--data-dir", tmp_path / "state").returncode == 3
+    assert weave("reindex", vault, "--data-dir", tmp_path / "state").returncode == 0
+    with closing(sqlite3.connect(tmp_path / "state" / "weave.db")) as database:
+        database.execute("UPDATE alembic_version_bus SET version_num = 'from-the-future'")
+        database.commit()
+    line = refusal(weave("up", vault, "--port", "0", "--data-dir", tmp_path / "state"))
+    assert "newer version" in line
+    assert "Upgrade weave-nn" in line
 
 
 def test_a_bad_setting(weave: Run, vault: Path) -> None:

@@ -28,7 +28,7 @@ def test_the_first_start_makes_a_private_key_and_an_identity_which_later_starts_
     assert mode(first.data_dir) == 0o700
     assert len(first.api_key.get_secret_value()) >= 43
     assert first.vault_id.startswith("my-notes-")
-    assert sorted(each.name for each in first.data_dir.iterdir()) == ["api-key", "vault-id"]
+    assert sorted(each.name for each in first.data_dir.iterdir()) == ["api-key", "vault-id", "vault-path"]
 
 
 def test_processes_that_start_together_agree_on_the_key(vault: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_key_from_the_settings_is_used_and_not_kept(vault: Path, monkeypatch: 
     assert instance.api_key.get_secret_value() == "from-outside"
     assert instance.api_key_file is None
     assert instance.vault_id == "team-notes"
-    assert list(instance.data_dir.iterdir()) == []
+    assert [each.name for each in instance.data_dir.iterdir()] == ["vault-path"]
 
 
 def test_the_key_does_not_show_in_the_instance(vault: Path) -> None:
@@ -119,6 +119,25 @@ def test_serving_a_folder_that_holds_the_default_data_folder_is_refused(tmp_path
     with pytest.raises(InvalidSetting, match="lies inside the vault"):
         prepare(settings(tmp_path))
     assert not (tmp_path / "user-data").exists()
+
+
+def test_the_data_folder_of_another_vault_is_refused(vault: Path, tmp_path: Path) -> None:
+    other, state = tmp_path / "other", tmp_path / "state"
+    other.mkdir()
+    first = prepare(settings(vault, data_dir=state))
+    with pytest.raises(InvalidSetting, match=r"is that of another vault, .*My Nötes"):
+        prepare(settings(other, data_dir=state))
+    assert prepare(settings(vault, data_dir=state)) == first
+
+
+def test_a_vault_that_was_moved_keeps_its_state(vault: Path, tmp_path: Path) -> None:
+    state, moved = tmp_path / "state", tmp_path / "Moved \udcff"
+    first = prepare(settings(vault, data_dir=state))
+    vault.rename(moved)
+    assert prepare(settings(moved, data_dir=state)).vault_id == first.vault_id
+    vault.mkdir()
+    with pytest.raises(InvalidSetting, match="is that of another vault"):
+        prepare(settings(vault, data_dir=state))
 
 
 def test_a_data_folder_that_is_a_file_is_refused(vault: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The command `weave`: its commands, and the one place that renders errors for people at a terminal."""
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -52,6 +53,10 @@ def main() -> None:
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; a command's help names what others it has.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A file's name may hold what the terminal's encoding lacks; that must not end the command.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except WeaveError as error:

@@ -9,7 +9,7 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from pydantic import SecretStr
 
@@ -19,6 +19,7 @@ from weave_nn.shared.errors import InvalidInput
 
 KEY_FILE = "api-key"
 IDENTITY_FILE = "vault-id"
+OWNER_FILE = "vault-path"
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
@@ -92,7 +93,7 @@ def prepare(settings: Settings) -> Instance:
     """Check the vault, make the state folder and what is missing in it (identity, API key).
 
     Safe to call from several processes at once: all of them get the same key and identity. Raises `VaultUnusable`,
-    and `InvalidSetting` when the state folder lies inside the vault or cannot be used.
+    and `InvalidSetting` when the state folder lies inside the vault, is that of another one, or cannot be used.
     """
     vault = check_vault(settings)
     data_dir, database_url = settings.data_dir, settings.database_url
@@ -103,6 +104,7 @@ def prepare(settings: Settings) -> Instance:
         _refuse_inside(vault, Path(path).resolve(), "DATABASE_URL")
     try:
         data_dir.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        _refuse_of_another_vault(vault, data_dir)
         vault_id = settings.vault_id or _kept(data_dir / IDENTITY_FILE, f"{slug(vault.name)}-{secrets.token_hex(4)}")
         if settings.api_key is not None:
             return Instance(vault, vault_id, data_dir, database_url, settings.api_key, None)
@@ -143,6 +145,25 @@ def _refuse_inside(vault: Path, place: Path, name: str) -> None:
                     hint=f"Set {name} to a place outside the vault.",
                     field=name,
                 )
+
+
+def _refuse_of_another_vault(vault: Path, data_dir: Path) -> None:
+    # With the database of another vault, all of its notes would be taken for deleted. A vault that is no longer where
+    # it was has been moved, and keeps its state.
+    file = data_dir / OWNER_FILE
+    present = quote(os.fsencode(vault))
+    kept = _kept(file, present)
+    if kept == present:
+        return
+    owner = Path(os.fsdecode(unquote_to_bytes(kept)))
+    if owner.exists() and not owner.samefile(vault):
+        raise InvalidSetting(
+            f"The data folder {data_dir} is that of another vault, {owner}.",
+            hint="Set WEAVE_DATA_DIR to a folder of its own for each vault, or leave it unset.",
+            field="data_dir",
+        )
+    file.unlink(missing_ok=True)
+    _kept(file, present)
 
 
 def _kept(file: Path, fresh: str) -> str:
