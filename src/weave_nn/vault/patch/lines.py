@@ -9,6 +9,7 @@ from weave_nn.vault.text import TextStyle
 _BLANK_EDGES = re.compile(r"\A(?:[ \t]*\r?\n)+|\s+\Z")
 _VISIBLE = re.compile(rb"[^ \t\r\n]")
 _HASHES = re.compile(rb"#{1,6}(?=[ \t\r\n]|\Z)")
+_UNDERLINES = (bytes.maketrans(b"-", b"="), bytes.maketrans(b"=", b"-"))
 _DEEPEST = 6
 
 
@@ -60,13 +61,19 @@ def shift_levels(text: bytes, shift: int) -> tuple[bytes, tuple[PatchWarning, ..
         if level > _DEEPEST:
             message = f"The heading {heading.text!r} would be of level {level}; Markdown has {_DEEPEST}."
             warnings.insert(0, PatchWarning("heading-depth-overflow", message))
-        hashes = _HASHES.match(text, start)
-        if hashes:
-            text = text[:start] + b"#" * level + text[hashes.end() :]
-        else:
-            # A heading that is underlined has no way to say a deeper level.
-            text = text[:start] + b"#" * level + b" " + heading.text.encode() + text[end:]
+        text = text[:start] + _heading_line(text[start:end], heading.text, level) + text[end:]
     return text, tuple(warnings)
+
+
+def _heading_line(line: bytes, name: str, level: int) -> bytes:
+    """A heading on another level, underlined if it was and can be."""
+    hashes = _HASHES.match(line)
+    if hashes:
+        return b"#" * level + line[hashes.end() :]
+    if level > len(_UNDERLINES):
+        return b"#" * level + b" " + name.encode()
+    above, newline, underline = line.rpartition(b"\n")
+    return above + newline + underline.translate(_UNDERLINES[level - 1])
 
 
 def first_level(text: bytes) -> int:

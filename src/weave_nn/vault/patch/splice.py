@@ -39,12 +39,12 @@ def literal_lines(document: Document, patch: Patch, start: int, end: int) -> byt
             before += target.rstrip() if patch.trim_target_whitespace else target
         case Operation.PREPEND:
             after = (target.lstrip() if patch.trim_target_whitespace else target) + after
-    if text and not ends_line(before, len(before)) and not text.startswith((b"\n", b"\r\n")):
+    if not ends_line(before, len(before)) and (after if not text else not text.startswith((b"\n", b"\r\n"))):
         before += newline
     if text and after and not text.endswith(b"\n") and not after.startswith((b"\n", b"\r\n")):
         text += newline
-    elif not text and after and not ends_line(before, len(before)):
-        before += newline
+    if patch.operation is not Operation.PREPEND and _joins_heading(document, start, end, text):
+        text += newline
     return before + text + after
 
 
@@ -59,15 +59,24 @@ def lines(
         before += newline
     if blank_before:
         before += newline
-    # The text of an underlined heading begins like a paragraph, and would go on with the one before.
-    underlined = any(
-        section.start == end and not content.startswith(b"#", section.heading.start)
-        for section in document.sections
-        if section.heading
-    )
-    if after and (blank_after or underlined):
+    if after and (blank_after or _joins_heading(document, start, end, block)):
         block += newline
     return before + block + after
+
+
+def _joins_heading(document: Document, start: int, end: int, block: bytes) -> bool:
+    """Whether the block, put in the place of the range, would become a part of an underlined heading that follows.
+
+    The text of such a heading begins like a paragraph, and goes on with the one before.
+    """
+    content = document.content
+    follows = (section.heading for section in document.sections if section.start == end and section.heading)
+    underlined = any(not content.startswith(b"#", heading.start) for heading in follows)
+    if not underlined or block.endswith((b"\n\n", b"\n\r\n")):
+        return False
+    last_line = block.rstrip().rpartition(b"\n")[2]
+    stood_there = content[start:end].rstrip().rpartition(b"\n")[2]
+    return last_line != stood_there and bool(last_line) and not last_line.startswith(b"#")
 
 
 def cut_start(document: Document, section: Section) -> int:
