@@ -1,0 +1,112 @@
+"""Reading notes for their tasks."""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from weave_nn.services.tasks.service.identity import Trait
+from weave_nn.services.tasks.service.rows import Place
+from weave_nn.services.tasks.service.rules import TaskRules
+from weave_nn.shared.errors import NotFound, TooLarge
+from weave_nn.vault.parse import parse
+from weave_nn.vault.paths import is_note
+from weave_nn.vault.store import Vault
+from weave_nn.vault.task_line import Field, TaskLine
+from weave_nn.vault.text import decode_lossless
+
+MOST_NOTE_BYTES = 32 * 1024 * 1024
+# Most notes have no checkbox, and looking for one is far quicker than parsing.
+_MAY_HAVE_TASKS: Final = re.compile(rb"(?:[-*+]|[0-9][.)])[ ]+\[[^\r\n]{1,4}\]")
+
+
+@dataclass(frozen=True, slots=True)
+class SeenTask:
+    """A task line in a note."""
+
+    line: TaskLine
+    place: Place
+
+    @property
+    def trait(self) -> Trait:
+        """What it is recognised by."""
+        return trait_of(self.line, (self.line.text,))
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedNote:
+    """One version of a note, and the tasks in it from top to bottom."""
+
+    path: str
+    etag: str
+    tasks: tuple[SeenTask, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """How the vault's notes differ from what was read of them. `moved` are old paths by new ones."""
+
+    changed: tuple[ScannedNote, ...]
+    gone: tuple[str, ...]
+    moved: dict[str, str]
+    first_seen: frozenset[str]
+
+
+def trait_of(line: TaskLine, texts: tuple[str, ...], *, exact: bool = False) -> Trait:
+    """What a line is recognised by; its status and what a status brings with it are left out of the core."""
+    dates = tuple(line.value(field) for field in (Field.DUE, Field.SCHEDULED, Field.START, Field.RECURRENCE))
+    return Trait(texts, line.description, (line.description, *dates), line.value(Field.ID), line.block_id, exact)
+
+
+def scan_note(vault: Vault, path: str, rules: TaskRules) -> ScannedNote | None:
+    """Read a note; None when it is not there, is no note, or is too large to be one."""
+    if not is_note(path):
+        return None
+    try:
+        file = vault.read(path, limit_bytes=MOST_NOTE_BYTES)
+    except (NotFound, TooLarge):
+        return None
+    return ScannedNote(path, file.etag, tuple(_tasks(path, file.content, rules)))
+
+
+def survey(vault: Vault, known: Mapping[str, str], rules: TaskRules) -> Survey:
+    """Read the notes whose version is another than the `known` one; raises `ScanFailed` rather than miss some."""
+    present = [path for path in vault.scan().files if is_note(path)]
+    gone = set(known) - set(present)
+    changed = [note for note in _changed(vault, present, known, rules) if note is not None]
+    by_etag: dict[str, str] = {known[path]: path for path in sorted(gone)}
+    moved = {}
+    for note in changed:
+        before = by_etag.pop(note.etag, None) if note.path not in known else None
+        if before is not None:
+            moved[note.path] = before
+    first_seen = frozenset(note.path for note in changed if note.path not in known and note.path not in moved)
+    return Survey(tuple(changed), tuple(sorted(gone - set(moved.values()))), moved, first_seen)
+
+
+def _changed(
+    vault: Vault, paths: Iterable[str], known: Mapping[str, str], rules: TaskRules
+) -> Iterable[ScannedNote | None]:
+    for path in paths:
+        try:
+            with vault.open(path) as file:
+                same = file.etag == known.get(path)
+        except NotFound:
+            continue
+        yield None if same else scan_note(vault, path, rules)
+
+
+def _tasks(path: str, content: bytes, rules: TaskRules) -> Iterable[SeenTask]:
+    if _MAY_HAVE_TASKS.search(content) is None:
+        return
+    note = parse(content)
+    project_id = rules.project_of(path, note.frontmatter.values.get("project"))
+    heading_lines = [heading.line for heading in note.headings]
+    for checkbox in note.checkboxes:
+        line = TaskLine.parse(decode_lossless(content[checkbox.start : checkbox.end]))
+        if line is None or rules.global_filter not in line.description:
+            continue
+        above = bisect_right(heading_lines, checkbox.line) - 1
+        heading = note.headings[above].text if above >= 0 else None
+        yield SeenTask(line, Place(path, project_id, checkbox.line, heading))

@@ -1,0 +1,112 @@
+"""What the task service does when notes change, and when it is answered about its edits.
+
+Notes are read and parsed before the first statement of a transaction, so that nobody waits for that with the lock held.
+"""
+
+from weave_nn.services.tasks.models import TaskRow
+from weave_nn.services.tasks.repository import TaskRepository
+from weave_nn.services.tasks.service.editing import NoteEditor
+from weave_nn.services.tasks.service.reconciling import Reconciler
+from weave_nn.services.tasks.service.rules import TaskRules
+from weave_nn.services.tasks.service.scanning import scan_note, survey
+from weave_nn.shared.bus import Outbox
+from weave_nn.shared.db import Database, UnitOfWork
+from weave_nn.vault.store import Vault
+
+SOURCE = "tasks"
+
+
+class TaskSync:
+    """Keeps the tasks of one vault in step with its notes. Its methods may be repeated, and come in any order."""
+
+    def __init__(self, vault: Vault, database: Database, vault_id: str, rules: TaskRules) -> None:
+        self._vault = vault
+        self._database = database
+        self._vault_id = vault_id
+        self._rules = rules
+
+    def note_changed(self, work: UnitOfWork, path: str) -> None:
+        """Look at a note that was made, changed or deleted."""
+        note = scan_note(self._vault, path, self._rules)
+        tasks = self._tasks(work)
+        if note is None:
+            self._reconciler(work).apply([], [path])
+        elif tasks.note_etag(path) != note.etag:
+            self._reconciler(work).apply([note])
+
+    def note_renamed(self, work: UnitOfWork, previous_path: str, path: str) -> None:
+        """Look at a note that has another path now; its tasks stay who they are."""
+        note = scan_note(self._vault, path, self._rules)
+        previous = scan_note(self._vault, previous_path, self._rules)
+        reconciler = self._reconciler(work)
+        if note is not None and previous is None:
+            self._tasks(work).rename_note(previous_path, path)
+        reconciler.apply([each for each in (note, previous) if each is not None], [] if previous else [previous_path])
+
+    def edit_made(self, work: UnitOfWork, edit_id: str, path: str) -> None:
+        """Take note that an edit was made, and ask for the next one where more is wanted."""
+        self._answered(work, edit_id, path, None)
+
+    def edit_refused(self, work: UnitOfWork, edit_id: str, path: str, reason: str) -> None:
+        """Take note that an edit could not be made: the note wins."""
+        self._answered(work, edit_id, path, reason)
+
+    def vault_reindexed(self, work: UnitOfWork) -> None:
+        """Look at every note whose version is another than the one that was read."""
+        with self._database.read() as reading:
+            known = self._tasks(reading).note_etags()
+        found = survey(self._vault, known, self._rules)
+        tasks = self._tasks(work)
+        unsettled = [(row, row.pending_edit) for row in tasks.unsettled()]
+        for path, previous_path in found.moved.items():
+            tasks.rename_note(previous_path, path)
+        self._reconciler(work).apply(found.changed, found.gone, quiet=found.first_seen)
+        self._resume(work, unsettled)
+
+    def reconcile_all(self) -> None:
+        """Catch up with the vault at start, in a transaction of its own; raises `ScanFailed` if it cannot be read."""
+        with self._database.write() as work:
+            self.vault_reindexed(work)
+
+    def _resume(self, work: UnitOfWork, unsettled: list[tuple[TaskRow, str | None]]) -> None:
+        """Ask again for edits that got no answer, and for those that were never asked for."""
+        editor = NoteEditor(self._tasks(work), self._outbox(work))
+        on_their_way: dict[str, list[TaskRow]] = {}
+        for row, edit_id in unsettled:
+            if edit_id is not None:
+                on_their_way.setdefault(edit_id, []).append(row)
+            elif row in work.session:
+                editor.settle(row)
+        for rows in on_their_way.values():
+            editor.request(rows)
+
+    def _answered(self, work: UnitOfWork, edit_id: str, path: str, refused_because: str | None) -> None:
+        note = scan_note(self._vault, path, self._rules)
+        tasks = self._tasks(work)
+        rows = tasks.with_pending_edit(edit_id)
+        if not rows:
+            return
+        moved = path != rows[0].note_path
+        if moved:
+            # The note was renamed while the edit was on its way; what counts is where it is now.
+            path = rows[0].note_path
+            note = scan_note(self._vault, path, self._rules)
+        for row in rows:
+            row.pending_edit = None
+            if refused_because is None:
+                row.before_text = None
+            elif moved:
+                row.noted_text, row.before_text = row.before_text, None
+        tasks.flush()
+        refused = set() if refused_because is None or moved else {row.id for row in rows}
+        notes, gone = ([], [path]) if note is None else ([note], [])
+        self._reconciler(work).apply(notes, gone, refused=refused, reason=refused_because or "")
+
+    def _tasks(self, work: UnitOfWork) -> TaskRepository:
+        return TaskRepository(work.session, self._vault_id)
+
+    def _outbox(self, work: UnitOfWork) -> Outbox:
+        return Outbox(work.session, SOURCE, self._vault_id)
+
+    def _reconciler(self, work: UnitOfWork) -> Reconciler:
+        return Reconciler(self._tasks(work), self._outbox(work), self._rules, self._vault_id)
