@@ -1,0 +1,86 @@
+"""The file service as a component."""
+
+from collections.abc import Callable
+
+import structlog
+
+from weave_nn.entrypoints.composition import Component, Runtime
+from weave_nn.services.files import models, subscribers
+from weave_nn.services.files.adapters.watcher import Watcher, WatchSettings, observe_all
+from weave_nn.services.files.contract import FilesContract, ObserverContract
+from weave_nn.services.files.repository import FileRepository
+from weave_nn.services.files.service import EditLedger, FileService, Limits, ObserverService, Recorder
+from weave_nn.shared.contracts import local
+from weave_nn.shared.db import UnitOfWork
+from weave_nn.shared.errors import Unavailable
+from weave_nn.shared.http import ReadinessCheck
+from weave_nn.vault.changes import recover, sweep
+
+log = structlog.get_logger(__name__)
+
+
+def files(runtime: Runtime) -> Component:
+    """The file service with its watcher."""
+    parts = _Parts(runtime)
+    contract = local(FilesContract, parts.service, runtime.database)
+    return Component(
+        name="files",
+        schema=models.SCHEMA,
+        prepare=parts.prepare,
+        subscriptions=subscribers.subscriptions(parts.service, parts.outbox, parts.ledger),
+        background=[parts.watcher],
+        checks=[ReadinessCheck("vault", parts.check)],
+        contract=contract,
+        rebuild=parts.rebuild,
+        counts=parts.counts,
+    )
+
+
+class _Parts:
+    def __init__(self, runtime: Runtime) -> None:
+        settings = runtime.settings
+        self.runtime = runtime
+        self.outbox = runtime.outbox("files")
+        self.limits = Limits(note_bytes=settings.max_note_bytes, file_bytes=settings.max_attachment_bytes)
+        self.ledger = EditLedger(runtime.instance.data_dir / "edits")
+        self.observer = local(ObserverContract, self.observing, runtime.database)
+        watch = WatchSettings(mode=settings.watch, poll_seconds=settings.watch_poll_seconds)
+        self.watcher = Watcher(self.observer, runtime.vault.root, watch)
+
+    def service(self, work: UnitOfWork) -> FileService:
+        runtime, repository = self.runtime, self.repository(work)
+        recorder = Recorder(runtime.vault, runtime.vault_id, runtime.journal, repository, self.outbox(work))
+        return FileService(runtime.vault, repository, recorder, self.limits)
+
+    def observing(self, work: UnitOfWork) -> ObserverService:
+        runtime = self.runtime
+        return ObserverService(runtime.vault, runtime.vault_id, self.repository(work), self.outbox(work))
+
+    def repository(self, work: UnitOfWork) -> FileRepository:
+        return FileRepository(work.session, self.runtime.vault_id)
+
+    def prepare(self) -> None:
+        self.ledger.prune()
+        vault = self.runtime.vault
+        if vault.read_only:
+            return
+        for message in recover(vault, self.runtime.journal).messages:
+            log.warning("vault.recovered", message=message)
+        for path in sweep(vault):
+            log.warning("vault.kept", path=path, reason="a write was interrupted, and this may be the only copy")
+
+    def check(self) -> None:
+        self.runtime.vault.check_present()
+        if (problem := self.watcher.problem()) is not None:
+            raise Unavailable(f"Changes of the vault are not noticed: {problem}.")
+
+    def rebuild(self, progress: Callable[[int, int], None]) -> dict[str, int]:
+        survey, observed = observe_all(self.observer, progress=progress)
+        if not survey.first:
+            self.observer.finish_survey()
+        changed = observed.created + observed.updated + observed.renamed + observed.deleted
+        return {"files": survey.files, "files_changed": changed}
+
+    def counts(self) -> dict[str, int]:
+        with self.runtime.database.read() as work:
+            return {"files": self.repository(work).count()}

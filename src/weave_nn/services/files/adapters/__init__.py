@@ -1,0 +1,1 @@
+"""What the file service drives in the outer world."""
