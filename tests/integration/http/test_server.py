@@ -180,6 +180,17 @@ def test_a_silent_client_is_given_up_and_hinders_nobody(start: Start) -> None:
         assert answer(silent).startswith(b"HTTP/1.1 408 ")
 
 
+def test_a_body_cut_short_by_the_client_never_reaches_the_route(start: Start) -> None:
+    server = start()
+    with server.connect() as leaving:
+        leaving.sendall(b"PUT /size HTTP/1.1\r\n" + HEAD + b"Content-Length: 10\r\n\r\nabc")
+        assert server.client.get("/release").status_code == 200
+    _, log = server.stop()
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert [line["status"] for line in lines if line["event"] == "request" and line["path"] == "/size"] == [499]
+    assert "Traceback" not in log
+
+
 def test_requests_that_are_no_http_and_foreign_hosts_are_refused(start: Start) -> None:
     server = start()
     for request, status in ((b"nonsense\r\n\r\n", b"400"), (b"GET /size HTTP/1.0\r\n\r\n", b"421")):

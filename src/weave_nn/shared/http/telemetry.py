@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.requests import ClientDisconnect
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -95,6 +96,9 @@ class TelemetryMiddleware:
         self._metrics.in_progress.inc()
         try:
             await self._app(scope, receive, send_with_headers)
+        except ClientDisconnect:
+            # The client left before its body was complete, or while the response was sent: no defect of ours.
+            status = _CLIENT_CLOSED
         except Exception:
             logger.exception("request_failed", method=scope["method"], path=_logged_path(scope))
             # A response that has begun cannot become another one: left unfinished, the server closes the connection.
