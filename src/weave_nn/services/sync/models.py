@@ -4,6 +4,7 @@
 them. The full-text index is no table of this kind: see `adapters.fulltext`.
 """
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Float, ForeignKey, Index, Inte
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from weave_nn.shared.db import SchemaTree, metadata
+from weave_nn.vault.text import decode_lossless
 
 _ID = BigInteger().with_variant(Integer, "sqlite")
 
@@ -160,3 +162,13 @@ class PropertyRow(Base):
 
 
 SCHEMA = SchemaTree(name="sync", folder=Path(__file__).parent / "migrations", metadata=Base.metadata)
+
+
+def compress(content: bytes) -> bytes:
+    """A note's bytes as `ContentRow` keeps them."""
+    return zlib.compress(content, 6)
+
+
+def text_of(compressed: bytes) -> str:
+    """The text of a note from its `ContentRow`: the one that all positions count the characters of."""
+    return decode_lossless(zlib.decompress(compressed))

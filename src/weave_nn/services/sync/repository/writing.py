@@ -1,6 +1,6 @@
 """Writing the index: what is put and removed here leaves it as a fresh rebuild of the same files would make it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, insert, select, update
@@ -20,7 +20,7 @@ from weave_nn.services.sync.models import (
     TagRow,
 )
 from weave_nn.services.sync.repository.batches import batches
-from weave_nn.services.sync.repository.linking import relink
+from weave_nn.services.sync.repository.linking import Unresolved, relink, resolve
 from weave_nn.services.sync.repository.records import FileRecord, NoteRecord, fold_key, name_key
 from weave_nn.vault.paths import is_note
 
@@ -82,18 +82,18 @@ class IndexWriter:
             marks = [{"id": ids[record.stat.path], **_marks(record)} for record in present]
             self._session.execute(update(FileRow), marks)
         notes = {ids[record.stat.path]: record.note for record in records if record.note is not None}
-        self._put_notes(notes)
-        relink(self._session, self._vault_id, sources=list(notes), keys={name_key(record.stat.path) for record in new})
+        self._put_notes(notes, {ids[record.stat.path]: record.stat.path for record in records})
+        relink(self._session, self._vault_id, {name_key(record.stat.path) for record in new})
 
     def remove(self, paths: Sequence[str]) -> None:
         """Forget files, and all that is known of them; unknown ones are left out silently."""
         ids = self._ids(paths)
         if not ids:
             return
-        self._fulltext.remove(self._session, list(ids.values()))
         for part in batches(list(ids.values())):
+            self._fulltext.remove(self._session, part)
             self._session.execute(delete(FileRow).where(FileRow.id.in_(part)))
-        relink(self._session, self._vault_id, sources=[], keys={name_key(path) for path in ids})
+        relink(self._session, self._vault_id, {name_key(path) for path in ids})
 
     def forget_content(self) -> None:
         """Have every note read again: what was made by another version of indexing cannot be compared."""
@@ -123,17 +123,24 @@ class IndexWriter:
             added.update(self._session.execute(insert(FileRow).returning(FileRow.path, FileRow.id), rows).all())
         return added
 
-    def _put_notes(self, notes: dict[int, NoteRecord]) -> None:
-        for model, owner in _OWNERS.items():
-            for part in batches(list(notes)):
-                self._session.execute(delete(model).where(owner.in_(part)))
+    def _put_notes(self, notes: dict[int, NoteRecord], paths: dict[int, str]) -> None:
+        for part in batches(list(notes)):
+            self._fulltext.remove(self._session, part)
+            for model, owner in _OWNERS.items():
+                self._session.execute(delete(model.__table__).where(owner.in_(part)))
+        links = [
+            Unresolved(paths[note_id], link.target, link.target_key)
+            for note_id in notes
+            for link in notes[note_id].links
+        ]
+        targets = iter(resolve(self._session, self._vault_id, links))
         rows: dict[Any, list[dict[str, Any]]] = {model: [] for model in _OWNERS}
         for note_id, note in notes.items():
-            for model, part_rows in _rows(note_id, note):
+            for model, part_rows in _rows(note_id, note, targets):
                 rows[model] += part_rows
         for model, part_rows in rows.items():
             if part_rows:
-                self._session.execute(insert(model), part_rows)
+                self._session.execute(insert(model.__table__), part_rows)
         self._fulltext.put(self._session, {note_id: note.document for note_id, note in notes.items()})
 
 
@@ -148,7 +155,7 @@ def _marks(record: FileRecord) -> dict[str, Any]:
     }
 
 
-def _rows(note_id: int, note: NoteRecord) -> Iterable[tuple[Any, list[dict[str, Any]]]]:
+def _rows(note_id: int, note: NoteRecord, targets: Iterator[int | None]) -> Iterable[tuple[Any, list[dict[str, Any]]]]:
     yield (
         NoteRow,
         [
@@ -166,7 +173,7 @@ def _rows(note_id: int, note: NoteRecord) -> Iterable[tuple[Any, list[dict[str, 
     yield (
         LinkRow,
         [
-            {"source_id": note_id, "position": position, "target_id": None, **link._asdict()}
+            {"source_id": note_id, "position": position, "target_id": next(targets), **link._asdict()}
             for position, link in enumerate(note.links)
         ],
     )

@@ -1,12 +1,12 @@
 """From the bytes of a note to what is indexed of it."""
 
 import re
-import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from weave_nn.services.sync.adapters.fulltext import Document
 from weave_nn.services.sync.adapters.fulltext.analysis import fold
+from weave_nn.services.sync.models import compress
 from weave_nn.services.sync.repository.records import (
     KEY_LIMIT_CHARS,
     LinkRecord,
@@ -41,7 +41,7 @@ def extract(path: str, content: bytes) -> NoteRecord:
         frontmatter=_storable_values(note.frontmatter.values),
         tasks=len(note.checkboxes),
         open_tasks=sum(checkbox.status not in _CLOSED for checkbox in note.checkboxes),
-        content=zlib.compress(content, 6),
+        content=compress(content),
         links=tuple(_links(path, content, note)),
         tags=tags,
         headings=headings,
@@ -55,11 +55,6 @@ def extract(path: str, content: bytes) -> NoteRecord:
             body=text,
         ),
     )
-
-
-def text_of(compressed: bytes) -> str:
-    """The text of a note whose `content` was kept: the one that all positions count the characters of."""
-    return decode_lossless(zlib.decompress(compressed))
 
 
 def _links(path: str, content: bytes, note: Note) -> Iterator[LinkRecord]:

@@ -26,8 +26,8 @@ INDEX_VERSION = 1
 """Raise it whenever the same note would be indexed otherwise than before: every note is then read again."""
 
 NOTE_LIMIT_BYTES = 64 * 1024 * 1024
-BATCH_NOTES = 100
-BATCH_BYTES = 512 * 1024
+BATCH_NOTES = 64
+BATCH_BYTES = 256 * 1024
 LISTING_BATCH = 500
 RETRY_LIMIT = 5
 # A file may change twice within one tick of its clock; marks are trusted only when they are older than this.
@@ -179,6 +179,9 @@ class Indexer:
         return stale
 
     def _is_still(self, found: FileRecord | Absent) -> bool:
+        if isinstance(found, FileRecord) and found.etag is None and is_note(found.stat.path):
+            # A note that is only listed is looked at when it is read.
+            return True
         try:
             stat = self._vault.stat(_path(found))
         except (NoteNotFound, NotAFile, PathRefused):

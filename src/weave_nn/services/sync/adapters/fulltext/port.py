@@ -1,5 +1,6 @@
 """Full-text search as the rest of the service sees it: one port, one adapter for each database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -39,10 +40,10 @@ class FullText(Protocol):
         """Drop the index with all that is in it."""
 
     def put(self, session: Session, documents: dict[int, Document]) -> None:
-        """Index documents by the id of their note, replacing what was indexed of these notes."""
+        """Index documents by the id of their note; what was indexed of these notes before has been removed."""
 
-    def remove(self, session: Session, note_ids: list[int]) -> None:
-        """Forget notes; those that are unknown are left out silently."""
+    def remove(self, session: Session, note_ids: Sequence[int]) -> None:
+        """Forget notes (a few hundred at most) while their `ContentRow` is still there; unknown ones are left out."""
 
     def matching(self, condition: Condition) -> Select[Any]:
         """Select the ids of the notes that fit; `condition` is no bare `Not`."""
