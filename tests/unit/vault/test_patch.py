@@ -65,6 +65,7 @@ def edit(note: str, operation: str, kind: str, *target: str, payload: Any = None
         ("# One\n\nbody\n", "replace", "# One\n\nX\n"),
         ("# One\nbody\n", "replace", "# One\nX\n"),
         ("# One\n\nbody", "append", "# One\n\nbody\n\nX\n"),
+        ("# One\n\nbody", "replace", "# One\n\nX"),
         ("# One", "append", "# One\nX\n"),
         ("# One\n", "replace", "# One\nX\n"),
         ("# One\n\n# Two\n", "append", "# One\nX\n\n# Two\n"),
@@ -110,6 +111,11 @@ def test_levels_in_managed_text_are_relative_to_the_target() -> None:
     assert (
         edit("# A\n\n## B\nx\n", "prepend", "heading", "A", "B", payload="# N", **whole) == "# A\n\n## N\n\n## B\nx\n"
     )
+
+
+def test_blanks_at_the_end_of_a_line_are_content() -> None:
+    assert edit("# A\n", "append", "heading", "A", payload="\n- \n \n") == "# A\n- \n"
+    assert edit("# A\n", "append", "heading", "A", payload="\n \n") == "# A\n"
 
 
 def test_a_heading_that_gets_too_deep_is_written_with_a_warning() -> None:

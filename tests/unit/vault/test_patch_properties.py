@@ -132,13 +132,15 @@ def test_what_is_added_leaves_every_other_byte_in_its_order(
 def test_what_is_read_is_what_replacing_takes(note: bytes, data: st.DataObject) -> None:
     document = Document.of(note)
     section = data.draw(st.sampled_from(document.sections))
+    # Whether a line within an open comment is a heading cannot be told from the section alone.
+    assume(b"%%" not in note)
     text = read_target(note, TargetType.HEADING, section.address)
     assert isinstance(text, bytes)
     patch = Patch(
         target_type=TargetType.HEADING, target=section.address, operation=Operation.REPLACE, payload=text.decode()
     )
     after = apply_patch(note, patch).content
-    assert after.rstrip(b"\r\n") == note.rstrip(b"\r\n") or b"\t" in note
+    assert after == note
 
 
 def _inner(document: Document, address: tuple[str, ...]) -> int:

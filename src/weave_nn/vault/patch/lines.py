@@ -6,7 +6,7 @@ from weave_nn.vault.parse import parse
 from weave_nn.vault.patch.instruction import PatchWarning
 from weave_nn.vault.text import TextStyle
 
-_BLANK_EDGES = re.compile(r"\A(?:[ \t]*\r?\n)+|\s+\Z")
+_BLANK_LINES = re.compile(r"(?:[ \t]*+\r?\n)++")
 _VISIBLE = re.compile(rb"[^ \t\r\n]")
 _HASHES = re.compile(rb"#{1,6}(?=[ \t\r\n]|\Z)")
 _UNDERLINES = (bytes.maketrans(b"-", b"="), bytes.maketrans(b"=", b"-"))
@@ -15,8 +15,14 @@ _DEEPEST = 6
 
 def canonical(text: str, style: TextStyle) -> bytes:
     """Text without blank lines at its edges, with the note's line ends, the last included; or nothing."""
-    trimmed = _BLANK_EDGES.sub("", text.removeprefix("\ufeff"))
-    return style.fragment(trimmed + "\n") if trimmed.strip() else b""
+    text = text.removeprefix("\ufeff")
+    visible = len(text.rstrip())
+    if not visible:
+        return b""
+    leading = _BLANK_LINES.match(text)
+    # Blanks at the end of the last line stay: they may be a line break, or an empty list item.
+    blanks = text[visible:].splitlines()[0] if visible < len(text) else ""
+    return style.fragment(text[leading.end() if leading else 0 : visible] + blanks + "\n")
 
 
 def visible_start(content: bytes, start: int, end: int) -> int:

@@ -3,7 +3,15 @@
 from weave_nn.vault.document import Document, Section, TargetNotFound
 from weave_nn.vault.patch import splice
 from weave_nn.vault.patch.instruction import Operation, Patch, Patched, PatchInvalid, PatchWarning, Scope, Style
-from weave_nn.vault.patch.lines import canonical, first_level, is_blank_line, shift_levels, visible_end, visible_start
+from weave_nn.vault.patch.lines import (
+    canonical,
+    ends_line,
+    first_level,
+    is_blank_line,
+    shift_levels,
+    visible_end,
+    visible_start,
+)
 from weave_nn.vault.patch.moving import move_section
 from weave_nn.vault.text import TextStyle
 
@@ -52,6 +60,9 @@ def _content(document: Document, patch: Patch, section: Section) -> Patched:
             # Of the gaps before and after the text one remains.
             edited = content[: start if last < end or end == len(content) else first] + content[last:]
         case Operation.REPLACE | Operation.DELETE if last > start:
+            if not ends_line(content, last):
+                # The note has no final newline, and keeps it so.
+                block = block.rstrip(b"\r\n")
             edited = splice.lines(document, first, last, block, blank_before=False)
         case _:
             edited = splice.lines(document, start, start, block, blank_before=False) if block else content
