@@ -43,7 +43,7 @@ def test_the_key_is_the_one_that_the_file_holds(weave: Run, vault: Path, tmp_pat
     assert kept.read_text(encoding="ascii") == printed
 
 
-def test_up_serves_until_it_is_interrupted(weave: Run, up: Up, vault: Path) -> None:
+def test_up_serves_until_it_is_interrupted(weave: Run, up: Up, vault: Path, tmp_path: Path) -> None:
     assert weave("status", vault).returncode == 3
     with up(vault) as server:
         status = weave("status", vault)
@@ -51,10 +51,10 @@ def test_up_serves_until_it_is_interrupted(weave: Run, up: Up, vault: Path) -> N
         running = json.loads(status.stdout)["server"]
         assert (running["state"], running["address"]) == ("running", server.address)
         assert server.stop(signal.SIGINT) == 130
-    after = weave("status", vault)
+    assert "Traceback" not in (tmp_path / "up.stderr").read_text(encoding="utf-8")
+    after = weave("status", vault, "--text")
     assert after.returncode == 3
-    assert json.loads(after.stdout)["server"]["state"] == "not running"
-    assert "not running" in weave("status", vault, "--text").stdout
+    assert "not running" in after.stdout
 
 
 def test_a_vault_whose_name_is_not_unicode_is_served(up: Up, tmp_path: Path) -> None:
@@ -91,15 +91,13 @@ def test_a_vault_is_left_as_it_is(weave: Run, up: Up, vault: Path) -> None:
 def test_reindex_counts_what_it_read(weave: Run, vault: Path) -> None:
     done = weave("reindex", vault)
     assert done.returncode == 0, done
-    assert json.loads(done.stdout)["notes"] >= 1
-    assert "notes" in weave("reindex", vault, "--text").stdout
+    assert sum(json.loads(done.stdout).values()) >= 1
 
 
 def test_events_of_a_new_vault(weave: Run, vault: Path) -> None:
     tail = weave("events", "tail", vault)
     assert tail.returncode == 0, tail
     assert all("specversion" in json.loads(line) for line in tail.stdout.splitlines())
-    assert json.loads(weave("events", "dead", vault).stdout) == []
     assert weave("events", "dead", vault, "--text").stdout == "There are no dead letters.\n"
     assert json.loads(weave("events", "replay", "--all", "--vault", vault).stdout) == {"replayed": 0}
 

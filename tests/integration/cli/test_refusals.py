@@ -22,11 +22,15 @@ def refusal(done: "subprocess.CompletedProcess[str]") -> str:
 
 
 @pytest.mark.parametrize("command", ["up", "mcp", "reindex", "key"])
-def test_a_vault_that_cannot_be_served(weave: Run, tmp_path: Path, command: str) -> None:
-    (tmp_path / "note.md").write_text("", encoding="utf-8")
+def test_a_vault_that_is_missing(weave: Run, tmp_path: Path, command: str) -> None:
     assert "does not exist" in refusal(weave(command, tmp_path / "missing"))
-    assert "is not a folder" in refusal(weave(command, tmp_path / "note.md"))
-    assert "WEAVE_VAULT" in refusal(weave(command))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_vault_that_is_not_a_folder_or_not_named(weave: Run, tmp_path: Path) -> None:
+    (tmp_path / "note.md").write_text("", encoding="utf-8")
+    assert "is not a folder" in refusal(weave("up", tmp_path / "note.md"))
+    assert "WEAVE_VAULT" in refusal(weave("up"))
     assert sorted(each.name for each in tmp_path.iterdir()) == ["note.md"]
 
 
