@@ -123,7 +123,7 @@ def _app(runtime: Runtime, parts: Sequence[Component], mcp: VaultServer, bus_che
         security=Security(
             authenticator=StaticKey(instance.api_key.get_secret_value()),
             public_paths=frozenset().union(*(part.public_paths for part in parts)),
-            reading_paths=frozenset({MCP_PATH}).union(*(part.reading_paths for part in parts)),
+            reading_paths=frozenset().union(*(part.reading_paths for part in parts)),
             allowed_hosts=frozenset(settings.allowed_hosts),
             allowed_origins=frozenset(settings.cors_origins),
         ),

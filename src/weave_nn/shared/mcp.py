@@ -37,7 +37,7 @@ class VaultServer(MCPServer[Any]):
         for tool in tools:
             tool.input_schema = _terse(tool.input_schema)
             if tool.output_schema is not None:
-                tool.output_schema = _terse(tool.output_schema)
+                tool.output_schema = _terse(tool.output_schema, drop=("title", "description"))
         return tools
 
 
@@ -53,14 +53,14 @@ def _explaining(fn: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _terse(schema: Any) -> Any:
-    """A JSON schema without titles, which repeat the names of the properties."""
+def _terse(schema: Any, drop: tuple[str, ...] = ("title",)) -> Any:
+    """A JSON schema without titles, which repeat the names of the properties, and what else is to be dropped."""
     if isinstance(schema, dict):
         return {
-            key: {name: _terse(value) for name, value in child.items()}
+            key: {name: _terse(value, drop) for name, value in child.items()}
             if key in {"properties", "$defs"}
-            else _terse(child)
+            else _terse(child, drop)
             for key, child in schema.items()
-            if key not in {"title", "additionalProperties"} or not isinstance(child, str | bool)
+            if not (key in drop and isinstance(child, str))
         }
-    return [_terse(item) for item in schema] if isinstance(schema, list) else schema
+    return [_terse(item, drop) for item in schema] if isinstance(schema, list) else schema

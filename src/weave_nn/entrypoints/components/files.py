@@ -5,7 +5,7 @@ from collections.abc import Callable
 import structlog
 
 from weave_nn.entrypoints.composition import Component, Runtime
-from weave_nn.services.files import models, subscribers
+from weave_nn.services.files import models, subscribers, tools
 from weave_nn.services.files.adapters.watcher import Watcher, WatchSettings, observe_all
 from weave_nn.services.files.contract import FilesContract, ObserverContract
 from weave_nn.services.files.repository import FileRepository
@@ -28,6 +28,7 @@ def files(runtime: Runtime) -> Component:
         schema=models.SCHEMA,
         prepare=parts.prepare,
         subscriptions=subscribers.subscriptions(parts.service, parts.outbox, parts.ledger),
+        register_tools=lambda server: tools.register_tools(server, contract, read_only=runtime.settings.read_only),
         background=[parts.watcher],
         checks=[ReadinessCheck("vault", parts.check)],
         contract=contract,
