@@ -85,7 +85,7 @@ class Database:
             raise RuntimeError("a write transaction is open already: services meet by events, not by nested commands")
         token = _writing.set(True)
         try:
-            with _translated(self.url), Session(self.writer, expire_on_commit=False) as session:
+            with translated(self.url), Session(self.writer, expire_on_commit=False) as session:
                 yield UnitOfWork(session)
                 session.commit()
         finally:
@@ -96,7 +96,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
         """Open a read-only transaction on one consistent snapshot; writing in it fails."""
-        with _translated(self.url), Session(self.reader, expire_on_commit=False) as session:
+        with translated(self.url), Session(self.reader, expire_on_commit=False) as session:
             yield UnitOfWork(session)
 
     def close(self) -> None:
@@ -106,7 +106,8 @@ class Database:
 
 
 @contextmanager
-def _translated(url: URL) -> Iterator[None]:
+def translated(url: URL) -> Iterator[None]:
+    """Raise what the driver says of a locked or unusable database as `DatabaseBusy` or `DatabaseUnusable`."""
     try:
         yield
     except PoolTimeoutError as error:

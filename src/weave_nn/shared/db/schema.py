@@ -15,7 +15,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator
 
-from weave_nn.shared.db.engine import Database, DatabaseTooNew
+from weave_nn.shared.db.engine import Database, DatabaseTooNew, translated
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ def metadata() -> MetaData:
 def upgrade(database: Database, trees: Sequence[SchemaTree], target: str = "heads") -> None:
     """Bring every tree to `target` ("heads", or a revision); a tree that is there already costs a read.
 
-    Raises `DatabaseTooNew`, before anything is changed, when a tree stands at a revision that this program lacks.
+    Raises `DatabaseTooNew`, before anything is changed, when a tree stands at a revision that this program lacks;
+    `DatabaseBusy` or `DatabaseUnusable` when the database is locked or cannot be written.
     """
     _migrate(database, trees, target, up=True)
 
@@ -82,9 +83,9 @@ def downgrade(database: Database, trees: Sequence[SchemaTree], target: str) -> N
 
 
 def _migrate(database: Database, trees: Sequence[SchemaTree], target: str, *, up: bool) -> None:
-    with database.writer.connect() as connection:
-        # Batch mode copies a table and drops the old one; with foreign keys on, the drop would delete child rows. SQLite
-        # ignores the pragma inside a transaction, and a statement through SQLAlchemy would begin one.
+    with translated(database.url), database.writer.connect() as connection:
+        # Batch mode copies a table and drops the old one; with foreign keys on, the drop would delete child rows.
+        # SQLite ignores the pragma inside a transaction, and a statement through SQLAlchemy would begin one.
         raw: Any = connection.connection.dbapi_connection
         raw.execute("PRAGMA foreign_keys=OFF")
         try:
