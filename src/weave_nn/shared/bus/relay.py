@@ -23,7 +23,7 @@ from weave_nn.shared.errors import Unavailable
 
 BATCH_EVENTS = 200
 POLL_SECONDS = 1.0
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.02
 LEASE_SECONDS = 5.0
 
 _WAITING = (
@@ -86,8 +86,12 @@ class Relay:
         # The first event goes at once; under load, a short pause lets many share the cost of a batch.
         self._loop.stopping.wait(max(0.0, self._last_batch + PAUSE_SECONDS - time.monotonic()))
         self._committed.clear()
-        while not self._loop.stopping.is_set() and self._relay_batch():
-            self._last_batch = time.monotonic()
+        while not self._loop.stopping.is_set():
+            published = self._relay_batch()
+            if published:
+                self._last_batch = time.monotonic()
+            if published < BATCH_EVENTS:
+                return
 
     def _relay_batch(self) -> int:
         messages = self._waiting()
