@@ -6,7 +6,7 @@ so that the time is linear whatever the text is.
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TypeAlias
 
 from weave_nn.vault.parse.spans import Spans, is_escaped
 from weave_nn.vault.text import decode_lossless
@@ -27,16 +27,8 @@ _ESCAPE_OR_BANG = {_BACKSLASH, _BANG}
 NOTHING = Spans(())
 
 
-class Wikilink(NamedTuple):
-    """Where a wikilink and its target stand, and its subpath and alias, as they are written."""
-
-    start: int
-    end: int
-    target_start: int
-    target_end: int
-    subpath: bytes
-    alias: bytes | None
-    is_embed: bool
+Wikilink: TypeAlias = tuple[int, int, int, int, bytes, bytes, bytes | None, bool]
+"""Start, end, start and end of the target, target, subpath, alias, is an embed."""
 
 
 def wikilinks(content: bytes, start: int, end: int, opaque: Spans) -> Iterator[Wikilink]:
@@ -65,7 +57,7 @@ def wikilinks(content: bytes, start: int, end: int, opaque: Spans) -> Iterator[W
             target_end = target_start + len(trimmed)
         elif not subpath:
             continue
-        yield Wikilink(first - is_embed, last, target_start, target_end, subpath or b"", alias, is_embed)
+        yield first - is_embed, last, target_start, target_end, trimmed, subpath or b"", alias, is_embed
 
 
 def tags(view: bytes, start: int, opaque: Spans) -> Iterator[tuple[str, int, int]]:

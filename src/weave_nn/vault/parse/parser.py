@@ -55,11 +55,9 @@ def body_text(content: bytes, note: Note) -> str:
 
 
 def _links(content: bytes, view: bytes, structure: Structure, head: Frontmatter) -> tuple[Link, ...]:
-    drafts = [
-        _wikilink(meant, read, written, in_frontmatter=True) for meant, read, written in property_links(content, head)
-    ]
+    drafts = [_wikilink(found, in_frontmatter=True) for found in property_links(content, head)]
     drafts += [
-        _wikilink(view, found, found, in_frontmatter=False)
+        _wikilink(found, in_frontmatter=False)
         for found in wikilinks(view, head.body_start, len(view), structure.opaque)
     ]
     in_order = len(drafts)
@@ -71,16 +69,17 @@ def _links(content: bytes, view: bytes, structure: Structure, head: Frontmatter)
     return tuple([Link(*draft, lines.at(draft[4])) for draft in drafts])
 
 
-def _wikilink(text: bytes, read: Wikilink, written: Wikilink, *, in_frontmatter: bool) -> _LinkDraft:
+def _wikilink(found: Wikilink, *, in_frontmatter: bool) -> _LinkDraft:
+    start, end, target_start, target_end, target, subpath, alias, is_embed = found
     return (
-        LinkKind.EMBED if read.is_embed else LinkKind.WIKILINK,
-        decode_lossless(text[read.target_start : read.target_end]),
-        decode_lossless(read.subpath.rstrip()),
-        None if read.alias is None else decode_lossless(read.alias),
-        written.start,
-        written.end,
-        written.target_start,
-        written.target_end,
+        LinkKind.EMBED if is_embed else LinkKind.WIKILINK,
+        decode_lossless(target),
+        decode_lossless(subpath.rstrip()) if subpath else "",
+        None if alias is None else decode_lossless(alias),
+        start,
+        end,
+        target_start,
+        target_end,
         in_frontmatter,
     )
 
@@ -132,7 +131,7 @@ def _tags(content: bytes, view: bytes, structure: Structure, start: int, links: 
 def _headings(content: bytes, view: bytes, structure: Structure) -> Iterator[Heading]:
     lines = Lines(content)
     for level, start, end in structure.headings:
-        if structure.comments.overlap(start, start + 1):
+        if structure.comments and structure.comments.overlap(start, start + 1):
             continue
         raw = view[start:end].rstrip()
         yield Heading(level, decode_lossless(_heading_text(raw)), start, start + len(raw), lines.at(start))

@@ -12,8 +12,8 @@ from weave_nn.vault.parse.inline import NOTHING, Wikilink, wikilinks
 _TAG_SEPARATORS = re.compile(r"[\s,]+")
 
 
-def property_links(content: bytes, head: Frontmatter) -> Iterator[tuple[bytes, Wikilink, Wikilink]]:
-    """The links in string values: the text as YAML means it, its parts there, and the parts as they are written.
+def property_links(content: bytes, head: Frontmatter) -> Iterator[Wikilink]:
+    """The links in string values: where they are written, and what they say to YAML.
 
     A link that is not in quotes is a list in a list to YAML, and one behind `#` is a comment: neither is yielded.
     """
@@ -21,10 +21,9 @@ def property_links(content: bytes, head: Frontmatter) -> Iterator[tuple[bytes, W
         return
     strings = "\n".join(_strings_in(head.values)).encode(errors="replace")
     for written in wikilinks(content, *head.span, NOTHING):
-        raw = content[written.start : written.end]
-        for meant in _meanings(raw):
-            if meant in strings and (read := next(wikilinks(meant, 0, len(meant), NOTHING), None)):
-                yield meant, read, written
+        for meant in _meanings(content[written[0] : written[1]]):
+            if meant in strings and (said := next(wikilinks(meant, 0, len(meant), NOTHING), None)):
+                yield *written[:4], *said[4:]
                 break
 
 

@@ -16,6 +16,9 @@ class Spans:
         # The furthest end of all that start no later: one look then answers for overlapping ranges, too.
         self._furthest_ends = list(accumulate([end for _, end in ordered], max))
 
+    def __bool__(self) -> bool:
+        return bool(self._starts)
+
     def overlap(self, start: int, end: int) -> bool:
         """Whether any byte of `start:end` is covered."""
         index = bisect_left(self._starts, end)

@@ -114,25 +114,26 @@ class _Events:
         self, events: Iterable[tuple[Any, Any]], view: bytes, *, with_blocks: bool
     ) -> None:
         container_end = 0
-        # Most events are texts and ends, hence the order of the questions. The declared union of all event types
+        # Most events are ends and texts, hence the order of the questions. The declared union of all event types
         # cannot express them.
         for event, span in events:
-            if "Text" in event or "End" in event:
+            if "End" in event or "Text" in event:
                 continue
             if "Start" not in event:
                 if type(event) is not str:
                     self._read_inline(event, span["start"], span["end"], view)
                 continue
             tag = event["Start"]
-            start, end = span["start"], span["end"]
             if with_blocks:
-                self._starts.append((start, end, tag))
+                self._starts.append((span["start"], span["end"], tag))
             if type(tag) is str:
                 if tag == "Item":
-                    self.items.append(start)
+                    self.items.append(span["start"])
                 elif tag == "HtmlBlock":
-                    self.opaque.append((start, end))
-            elif "Link" in tag or "Image" in tag:
+                    self.opaque.append((span["start"], span["end"]))
+                continue
+            start, end = span["start"], span["end"]
+            if "Link" in tag or "Image" in tag:
                 data = tag.get("Link") or tag["Image"]
                 if data["link_type"] == "Inline":
                     self.links.append((data["dest_url"], start, end, "Image" in tag))
