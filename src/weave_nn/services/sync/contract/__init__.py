@@ -1,1 +1,56 @@
 """What others may ask of the sync service."""
+
+from weave_nn.services.sync.contract.errors import ExpressionRefused
+from weave_nn.services.sync.contract.protocol import Completable, SyncContract
+from weave_nn.services.sync.contract.query import QueryRefused
+from weave_nn.services.sync.contract.results import (
+    Evaluated,
+    Graph,
+    GraphEdge,
+    GraphNode,
+    GraphPart,
+    HeadingInfo,
+    Hit,
+    LinkInfo,
+    LinkPage,
+    Match,
+    NoteCard,
+    NotePage,
+    NoteSummary,
+    PlainHit,
+    PlainMatch,
+    SearchPage,
+    Similar,
+    SimilarNote,
+    TagCount,
+    UnresolvedPage,
+    UnresolvedTarget,
+)
+
+__all__ = [
+    "Completable",
+    "Evaluated",
+    "ExpressionRefused",
+    "Graph",
+    "GraphEdge",
+    "GraphNode",
+    "GraphPart",
+    "HeadingInfo",
+    "Hit",
+    "LinkInfo",
+    "LinkPage",
+    "Match",
+    "NoteCard",
+    "NotePage",
+    "NoteSummary",
+    "PlainHit",
+    "PlainMatch",
+    "QueryRefused",
+    "SearchPage",
+    "Similar",
+    "SimilarNote",
+    "SyncContract",
+    "TagCount",
+    "UnresolvedPage",
+    "UnresolvedTarget",
+]

@@ -48,5 +48,8 @@ class FullText(Protocol):
     def matching(self, condition: Condition) -> Select[Any]:
         """Select the ids of the notes that fit; `condition` is no bare `Not`."""
 
+    def document_counts(self, session: Session, terms: Sequence[str]) -> dict[str, int]:
+        """In how many notes each of these terms (as `index_terms` gives them) is; terms in none are left out."""
+
     def ranked(self, condition: Condition) -> Subquery:
         """The notes that fit with their rank: columns `note_id` and `score` (positive, the highest is the best)."""

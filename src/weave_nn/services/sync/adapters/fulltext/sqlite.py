@@ -37,6 +37,7 @@ _RANK = f"bm25(note_search, {', '.join(str(weight) for weight in WEIGHTS.values(
 _CREATE = (
     f"CREATE VIRTUAL TABLE note_search USING fts5({_NAMES}, content='', tokenize='ascii')",
     "CREATE TABLE note_search_source (note_id INTEGER PRIMARY KEY, terms BLOB NOT NULL)",
+    "CREATE VIRTUAL TABLE note_search_terms USING fts5vocab(note_search, row)",
 )
 _INSERT = text(f"INSERT INTO note_search (rowid, {_NAMES}) VALUES (:note_id, {_PARAMETERS})")  # noqa: S608 - constants
 _FORGET = text(
@@ -49,6 +50,9 @@ _KEPT = text(
 ).bindparams(bindparam("note_ids", expanding=True))
 _DROP_KEPT = text("DELETE FROM note_search_source WHERE note_id IN :note_ids").bindparams(
     bindparam("note_ids", expanding=True)
+)
+_COUNTS = text("SELECT term, doc FROM note_search_terms WHERE term IN :terms").bindparams(
+    bindparam("terms", expanding=True)
 )
 _DICTIONARY_BYTES = 32 * 1024
 _SEARCH = table("note_search", column("rowid", Integer), column("note_search"))
@@ -64,6 +68,7 @@ class SqliteFullText:
 
     def drop(self, connection: Connection) -> None:
         """See `FullText`."""
+        connection.execute(text("DROP TABLE note_search_terms"))
         connection.execute(text("DROP TABLE note_search"))
         connection.execute(text("DROP TABLE note_search_source"))
 
@@ -91,6 +96,10 @@ class SqliteFullText:
     def matching(self, condition: Condition) -> Select[Any]:
         """See `FullText`."""
         return select(_SEARCH.c.rowid).where(_SEARCH.c.note_search.op("MATCH")(_expression(condition)))
+
+    def document_counts(self, session: Session, terms: Sequence[str]) -> dict[str, int]:
+        """See `FullText`."""
+        return dict(session.execute(_COUNTS, {"terms": terms}).all())
 
     def ranked(self, condition: Condition) -> Subquery:
         """See `FullText`."""

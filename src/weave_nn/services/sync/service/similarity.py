@@ -1,0 +1,110 @@
+"""Notes that resemble a note, found out from its links, its tags and its rare words."""
+
+import math
+import re
+from collections import Counter, defaultdict
+
+from weave_nn.services.sync.adapters.fulltext.analysis import index_terms
+from weave_nn.services.sync.contract.query import Text
+from weave_nn.services.sync.contract.results import Similar, SimilarNote
+from weave_nn.services.sync.repository.graph import GraphReader
+from weave_nn.services.sync.repository.notes import NoteReader
+from weave_nn.services.sync.repository.records import fold_key
+from weave_nn.services.sync.repository.searching import NoteFinder
+
+METHOD = "links, tags and rare words"
+_CANDIDATE_TERMS = 300
+_RARE_TERMS = 12
+_CANDIDATES = 100
+_LINK_WEIGHT, _TAG_WEIGHT, _WORD_WEIGHT = 1.0, 0.7, 0.8
+_REASONS = 4
+# Words of three letters and more, and the pairs that unspaced scripts are cut into; numbers say little.
+_TELLING = re.compile(r"[^\W\d]{3,}|[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3]{2}")
+
+
+class Similarity:
+    """What resembles a note of one vault, in one transaction."""
+
+    def __init__(self, notes: NoteReader, graph: GraphReader, finder: NoteFinder) -> None:
+        self._notes = notes
+        self._graph = graph
+        self._finder = finder
+
+    def find(self, path: str, limit: int) -> Similar:
+        """See `SyncContract.find_similar`."""
+        note = self._notes.note(path)
+        reasons: dict[int, dict[str, float]] = defaultdict(dict)
+        for weight, found in (
+            (_LINK_WEIGHT, self._by_links(note.id)),
+            (_TAG_WEIGHT, self._by_tags(note.id)),
+            (_WORD_WEIGHT, self._by_words(note.id)),
+        ):
+            best = max((sum(parts.values()) for parts in found.values()), default=0.0)
+            for other, parts in found.items():
+                for reason, value in parts.items():
+                    reasons[other][reason] = weight * value / best
+        reasons.pop(note.id, None)
+        nodes = self._graph.nodes(reasons)
+        ranked = sorted(
+            ((sum(parts.values()), nodes[other], parts) for other, parts in reasons.items() if other in nodes),
+            key=lambda each: (-each[0], each[1].path),
+        )
+        return Similar(
+            METHOD,
+            tuple(
+                SimilarNote(
+                    node.path, node.title, round(score, 4), tuple(sorted(parts, key=lambda one: -parts[one])[:_REASONS])
+                )
+                for score, node, parts in ranked[:limit]
+            ),
+        )
+
+    def _by_links(self, note_id: int) -> dict[int, dict[str, float]]:
+        """Notes that link to the same files or are linked from the same notes, and those that are linked directly."""
+        near = {end for edge in self._graph.edges_at([note_id]) for end in edge} - {note_id}
+        shared = self._graph.edges_at(near)
+        degree = Counter(end for edge in shared for end in edge)
+        found: dict[int, dict[str, float]] = defaultdict(lambda: {"links": 0.0})
+        for source, target in shared:
+            for middle, other in ((source, target), (target, source)):
+                if middle in near and other != note_id:
+                    # A link to what everything links to says little.
+                    found[other]["links"] += 1 / math.log(2 + degree[middle])
+        for other in near:
+            found[other]["links"] += 1.0
+        notes = self._graph.notes_among(found)
+        return {other: parts for other, parts in found.items() if other in notes}
+
+    def _by_tags(self, note_id: int) -> dict[int, dict[str, float]]:
+        own = {fold_key(tag): tag for tag in self._notes.tags(note_id)}
+        if not own:
+            return {}
+        having: dict[str, list[int]] = defaultdict(list)
+        for other, key, _ in self._notes.tagged():
+            if key in own:
+                having[key].append(other)
+        total = self._notes.count()
+        found: dict[int, dict[str, float]] = defaultdict(dict)
+        for key, others in having.items():
+            for other in others:
+                found[other][f"tag {own[key]}"] = math.log(1 + total / len(others))
+        found.pop(note_id, None)
+        return found
+
+    def _by_words(self, note_id: int) -> dict[int, dict[str, float]]:
+        counts = Counter(index_terms(self._notes.texts([note_id])[note_id]).split())
+        telling = [term for term, _ in counts.most_common() if _TELLING.fullmatch(term)][:_CANDIDATE_TERMS]
+        total = self._notes.count()
+        # In one note only, a word connects nothing; in a tenth of them, it says nothing.
+        spread = {
+            term: notes
+            for term, notes in self._finder.document_counts(telling).items()
+            if 2 <= notes <= max(3, total // 10)
+        }
+        rare = sorted(spread, key=lambda term: (-math.sqrt(counts[term]) * math.log(1 + total / spread[term]), term))
+        found: dict[int, dict[str, float]] = defaultdict(dict)
+        for term in rare[:_RARE_TERMS]:
+            for note in self._finder.find(Text(term), limit=_CANDIDATES, offset=0):
+                found[note.id][f"word {term}"] = math.log(1 + total / spread[term])
+        found.pop(note_id, None)
+        return found

@@ -1,0 +1,107 @@
+"""Where a note's text fits a query, and the piece of it that shows this best."""
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
+
+from weave_nn.services.sync.adapters.fulltext.analysis import Phrase, fold, fold_with_origins, pattern, phrase
+from weave_nn.services.sync.contract.query import Text
+from weave_nn.services.sync.contract.results import Match
+
+MATCH_LIMIT = 50
+_WHOLE_TEXT_LIMIT_CHARS = 200_000
+_FRONTMATTER = re.compile(r"\ufeff?---[ \t]*\r?\n.*?\n(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+
+
+class Place(NamedTuple):
+    """A place in a text: characters `start` up to `end`, found by the phrase of this `number`."""
+
+    start: int
+    end: int
+    number: int
+
+
+def phrases_of(texts: Iterable[Text]) -> tuple[Phrase, ...]:
+    """What to look for in the text of a note that was found by these."""
+    found = (phrase(text.text, prefix=text.prefix) for text in texts)
+    return tuple(dict.fromkeys(each for each in found if each is not None))
+
+
+def places(text: str, phrases: Sequence[Phrase], limit: int = MATCH_LIMIT) -> list[Place]:
+    """The first places that fit any of the phrases, in order, without overlaps."""
+    found: list[Place] = []
+    for number, wanted in enumerate(phrases):
+        found += (Place(start, end, number) for start, end in islice(_spans(text, wanted), limit))
+    apart: list[Place] = []
+    for place in sorted(found):
+        if not apart or place.start >= apart[-1].end:
+            apart.append(place)
+    return apart[:limit]
+
+
+def matches(text: str, found: Sequence[Place]) -> tuple[Match, ...]:
+    """The places with their lines."""
+    listed: list[Match] = []
+    line, counted = 1, 0
+    for place in found:
+        line += text.count("\n", counted, place.start)
+        counted = place.start
+        listed.append(Match(place.start, place.end, line))
+    return tuple(listed)
+
+
+def snippet(text: str, found: Sequence[Place], length: int) -> tuple[int, str]:
+    """The piece of at most `length` characters that shows the most different phrases, and where it starts."""
+    if not found:
+        head = _FRONTMATTER.match(text)
+        start = head.end() if head else 0
+        start += len(text[start:]) - len(text[start:].lstrip())
+        return start, text[start : start + length].rstrip()
+    best = max(range(len(found)), key=lambda first: (_shown(found, first, length), -first))
+    inside = [place for place in found[best:] if place.end <= found[best].start + length]
+    end = inside[-1].end if inside else found[best].start + length
+    start = max(0, found[best].start - (length - (end - found[best].start)) // 2)
+    stop = min(len(text), start + length)
+    if start and (blank := re.compile(r"\s").search(text, start, found[best].start)):
+        start = blank.end()
+    return start, text[start:stop].rstrip()
+
+
+def _shown(found: Sequence[Place], first: int, length: int) -> tuple[int, int]:
+    inside = [place.number for place in found[first:] if place.end <= found[first].start + length]
+    return len(set(inside)), len(inside)
+
+
+def _spans(text: str, wanted: Phrase) -> Iterable[tuple[int, int]]:
+    compiled = _compiled(wanted)
+    if text.isascii():
+        return (match.span() for match in compiled.finditer(fold(text)))
+    return _spans_by_line(text, compiled) if len(wanted.runs) == 1 else _spans_across_lines(text, compiled)
+
+
+def _spans_by_line(text: str, compiled: re.Pattern[str]) -> Iterable[tuple[int, int]]:
+    offset = 0
+    for line in text.splitlines(keepends=True):
+        if compiled.search(fold(line)):
+            for start, end in _mapped(line, compiled):
+                yield offset + start, offset + end
+        offset += len(line)
+
+
+def _spans_across_lines(text: str, compiled: re.Pattern[str]) -> Iterable[tuple[int, int]]:
+    if len(text) > _WHOLE_TEXT_LIMIT_CHARS:
+        return _spans_by_line(text, compiled)
+    return _mapped(text, compiled) if compiled.search(fold(text)) else ()
+
+
+def _mapped(text: str, compiled: re.Pattern[str]) -> Iterable[tuple[int, int]]:
+    folded = fold_with_origins(text)
+    for match in compiled.finditer(folded.text):
+        yield folded.starts[match.start()], folded.ends[match.end() - 1]
+
+
+@lru_cache(maxsize=256)
+def _compiled(wanted: Phrase) -> re.Pattern[str]:
+    return pattern(wanted)
