@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 
 from integration.sync.conftest import Ask
@@ -77,7 +79,7 @@ def test_labelled_queries_are_answered_well(examples: SyncContract, capsys: pyte
         ("has:aliases", {"Notes/Epoxy.md", "Welcome.md"}),
         ("has:embeds", {"Projects/Herb garden.md"}),
         ("has:unresolved", set()),
-        ("has:tasks path:Daily", {"Daily/2026-11-21.md", "Daily/2026-11-22.md"}),
+        ("has:tasks path:Daily/", {"Daily/2026-11-21.md", "Daily/2026-11-22.md"}),
         ("title:restoration", {"Projects/Boat restoration.md"}),
         ("title:resin", {"Notes/Epoxy.md"}),
         ('heading:"spring and neap"', {"Notes/How tides work.md"}),
@@ -99,7 +101,7 @@ def test_a_hit_shows_where_it_fits(examples: SyncContract) -> None:
     (hit,) = examples.search('"varnish" rudder').hits
     assert hit.path == "Projects/Boat restoration.md"
     assert hit.title == "Boat restoration"
-    assert [match.line for match in hit.matches] == [14, 24]
+    assert [match.line for match in hit.matches] == [14, 23]
     shown = [hit.snippet[match.start - hit.snippet_start : match.end - hit.snippet_start] for match in hit.matches]
     assert "varnish" in shown or "rudder" in shown
     assert len(hit.snippet) <= 240
@@ -158,10 +160,8 @@ def test_a_query_of_punctuation_is_refused(examples: SyncContract, query: str) -
     "word", ['"', "'", "*", "NEAR(a b)", "a^2", "col:x", "a:b:c", "%_%", "\\", "x\x00y", "AND", "-"]
 )
 def test_no_input_breaks_the_database_query(examples: SyncContract, word: str) -> None:
-    try:
+    with suppress(QueryRefused):
         examples.search(f"basil {word}")
-    except QueryRefused:
-        pass
     examples.search_plain(word)
 
 
