@@ -8,7 +8,7 @@ import pytest
 from weave_nn.vault.errors import ScanFailed, VaultUnusable
 
 if TYPE_CHECKING:
-    from conftest import Stand
+    from integration.files.conftest import Stand
 
 
 def test_a_vault_seen_for_the_first_time_is_announced_as_a_whole(stand: "Stand") -> None:

@@ -11,10 +11,11 @@ from weave_nn.services.files.service import FileService
 from weave_nn.services.files.service.line_edits import LineNotFound
 from weave_nn.shared.errors import InvalidInput, TooLarge
 from weave_nn.vault.errors import AlreadyExists, NoteNotFound, PathRefused, StaleVersion
+from weave_nn.vault.periodic import Period
 from weave_nn.vault.store import etag_of
 
 if TYPE_CHECKING:
-    from conftest import Stand
+    from integration.files.conftest import Stand
 
 
 def test_what_is_written_is_what_is_read(stand: "Stand") -> None:
@@ -196,10 +197,10 @@ def test_listing_pages_through_everything_once(stand: "Stand") -> None:
 def test_periodic_notes_follow_the_vaults_settings(stand: "Stand") -> None:
     stand.write(".obsidian/daily-notes.json", '{"folder": "Daily", "format": "YYYY/MM-DD", "template": "T"}')
     stand.write("T.md", "# {{title}} {{date:D.M.}}\n")
-    written = stand.files.open_periodic("daily", date(2026, 11, 23))
+    written = stand.files.open_periodic(Period.DAILY, date(2026, 11, 23))
     assert written.path == "Daily/2026/11-23.md"
     assert stand.read("Daily/2026/11-23.md") == "# 11-23 23.11.\n"
-    assert not stand.files.open_periodic("daily", date(2026, 11, 23)).created
+    assert not stand.files.open_periodic(Period.DAILY, date(2026, 11, 23)).created
 
 
 def edit(stand: "Stand", edit_id: str, *edits: LineEdit, create: bool = False) -> None:
@@ -235,3 +236,20 @@ def test_a_line_that_is_not_there_rejects_the_whole_edit(stand: "Stand") -> None
     assert stand.read("tasks.md") == "- [ ] one\n"
     with pytest.raises(NoteNotFound):
         stand.files.read_file("missing.md")
+
+
+@pytest.mark.parametrize(
+    ("before", "added", "after"),
+    [
+        ("# A\n- one\n\n# B\n", "- two", "# A\n- one\n- two\n\n# B\n"),
+        ("# A\ntext\n# B\n", "more", "# A\ntext\n\nmore\n# B\n"),
+        ("# A\r\n1. one", "2. two", "# A\r\n1. one\r\n2. two\r\n"),
+        ("text", "- one", "text\n\n## A\n\n- one\n"),
+        ("", "x", "## A\n\nx\n"),
+        ("# A\n", "x", "# A\n\nx\n"),
+    ],
+)
+def test_appending_to_a_section(stand: "Stand", before: str, added: str, after: str) -> None:
+    stand.write("a.md", before)
+    stand.files.append_file("a.md", added.encode(), heading="A")
+    assert stand.read("a.md") == after

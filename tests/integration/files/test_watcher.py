@@ -9,7 +9,7 @@ import pytest
 from weave_nn.services.files.adapters.watcher import Watcher, WatchSettings
 
 if TYPE_CHECKING:
-    from conftest import Stand
+    from integration.files.conftest import Stand
 
 
 @pytest.fixture(params=["auto", "poll"])

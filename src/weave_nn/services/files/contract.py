@@ -188,8 +188,19 @@ class FilesContract(Protocol):
         ...
 
     @command
-    def append_file(self, path: str, content: bytes, *, if_match: str | None = None) -> Written:
-        """Add text at the end of a note, on a line of its own; makes the note when it is missing."""
+    def append_file(
+        self,
+        path: str,
+        content: bytes,
+        *,
+        heading: str | None = None,
+        if_match: str | None = None,
+    ) -> Written:
+        """Add text at the end of a note, on a line of its own; makes the note when it is missing.
+
+        With `heading`, at the end of that section, which is made when it is missing; a list goes on there, and
+        anything else becomes a paragraph of its own.
+        """
         ...
 
     @command

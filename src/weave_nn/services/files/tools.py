@@ -147,17 +147,7 @@ def _register_writing(server: VaultServer, files: FilesContract) -> None:
         heading: Annotated[str | None, Field(description="section to append to; default: end of note")] = None,
     ) -> WrittenNote:
         """Add text to a note (made if missing), at its end or at the end of a section."""
-        if heading is None:
-            return _written(files.append_file(path, content.encode()))
-        patch = Patch(
-            target_type=TargetType.HEADING,
-            target=tuple(heading.split("::")),
-            operation=Operation.APPEND,
-            payload=content,
-            loose=True,
-            create_target_if_missing=True,
-        )
-        return _written(files.patch_file(path, [patch]))
+        return _written(files.append_file(path, content.encode(), heading=heading))
 
     @server.tool(annotations=ADDS)
     def periodic_note(

@@ -22,7 +22,7 @@ from weave_nn.services.files.contract import (
 from weave_nn.services.files.events import LineEdit
 from weave_nn.services.files.repository import FileRepository
 from weave_nn.services.files.service.batch import plan_batch
-from weave_nn.services.files.service.line_edits import EditLedger, append_text, edit_lines
+from weave_nn.services.files.service.line_edits import EditLedger, append_text, append_to_section, edit_lines
 from weave_nn.services.files.service.listing import list_page
 from weave_nn.services.files.service.moving import folder_files, move_changes, prune_folders
 from weave_nn.services.files.service.recording import Recorder
@@ -134,9 +134,19 @@ class FileService:
         """Make or replace a file."""
         return self._write(path, content, if_match)
 
-    def append_file(self, path: str, content: bytes, *, if_match: str | None = None) -> Written:
-        """Add text at the end of a note, or make it."""
-        return self._edit(path, lambda present: append_text(present, content), if_match, create=True)
+    def append_file(
+        self,
+        path: str,
+        content: bytes,
+        *,
+        heading: str | None = None,
+        if_match: str | None = None,
+    ) -> Written:
+        """Add text at the end of a note or of a section, or make it."""
+        if heading is None:
+            return self._edit(path, lambda present: append_text(present, content), if_match, create=True)
+        text = content.decode(errors="replace")
+        return self._edit(path, lambda present: append_to_section(present, heading, text), if_match, create=True)
 
     def patch_file(self, path: str, patches: Sequence[Patch], *, if_match: str | None = None) -> Written:
         """Apply patches to a note."""

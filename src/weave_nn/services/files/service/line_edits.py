@@ -20,6 +20,7 @@ from weave_nn.vault.parse import parse
 from weave_nn.vault.text import TextStyle, is_valid_utf8
 
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+_CONTINUES = re.compile(rb"\s*([-*+] |\d+[.)] |\||>)")
 _KEPT_SECONDS = 7 * 24 * 3600
 
 
@@ -49,6 +50,17 @@ def append_text(present: bytes, added: bytes) -> bytes:
     if is_valid_utf8(added):
         added = style.fragment(added.decode())
     return present + separator + added
+
+
+def append_to_section(present: bytes, heading: str, added: str) -> bytes:
+    """Add text at the end of a section, which is made when it is missing; a list or table there simply goes on."""
+    lines = _LINE.findall(present)[:-1]
+    end = _section_end(lines, heading)
+    before = _CONTINUES.match(lines[end - 1]) if end else None
+    first = _CONTINUES.match(added.lstrip("\n").encode())
+    goes_on = before is not None and first is not None and before[1][:1].isdigit() == first[1][:1].isdigit()
+    text = added if goes_on or end is None else "\n" + added
+    return edit_lines(present, [LineEdit("insert", new=text, heading=heading)])
 
 
 def _replace(lines: list[bytes], edit: LineEdit, ending: bytes) -> None:
