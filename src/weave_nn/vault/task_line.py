@@ -282,7 +282,7 @@ class TaskLine:
 def _read_fields(text: str, start: int, end: int) -> tuple[list[Token], list[tuple[int, int]], int]:
     """The fields and trailing tags before `end`, each from left to right, and where the text before them ends."""
     body = text[start:end]
-    shapes = [shape for shape in _PASS if "::" in body or _may_hold(body, shape[0])]
+    shapes = _PASS if _SIGNIFIER.search(body) else []
     tokens: list[Token] = []
     tags: list[tuple[int, int]] = []
     for _ in range(MOST_PASSES):
@@ -305,12 +305,9 @@ def _read_fields(text: str, start: int, end: int) -> tuple[list[Token], list[tup
     return tokens[::-1], tags[::-1], end
 
 
+# Most lines have no field at all, and then only trailing tags are looked for.
+_SIGNIFIER: Final = re.compile(f"::|[{''.join(PRIORITIES.values())}{''.join(shape[0] for shape in _SHAPES.values())}]")
 _ORDER_IN_PASS: Final = {field: place for place, field in enumerate(_SHAPES)}
-
-
-def _may_hold(body: str, field: Field) -> bool:
-    symbols = _SHAPES[field][0] or "".join(PRIORITIES.values())
-    return any(symbol in body for symbol in symbols)
 
 
 def _take_tag(text: str, start: int, end: int, tags: list[tuple[int, int]]) -> int:

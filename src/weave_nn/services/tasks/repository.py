@@ -93,7 +93,7 @@ class TaskRepository:
     def note_etags(self) -> dict[str, str]:
         """The version of every note that was read, by path."""
         known = select(TaskNoteRow.path, TaskNoteRow.etag).where(TaskNoteRow.vault_id == self._vault_id)
-        return dict(self._session.execute(known).tuples().all())
+        return {path: etag for path, etag in self._session.execute(known)}  # noqa: C416 - rows are no pairs to the types
 
     def note_etag(self, path: str) -> str | None:
         """The version of one note that was read."""
@@ -147,12 +147,12 @@ class TaskRepository:
         statement = select(*_SHOWN).where(*self._conditions(selection))
         return iter(self._session.execute(statement.execution_options(yield_per=1000)))
 
-    def counts(self, selection: TaskSelection, column: str, most: int) -> Sequence[tuple[Any, int]]:
+    def counts(self, selection: TaskSelection, column: str, most: int) -> Sequence[Row[Any, int]]:
         """How many selected tasks have each value of a column, most first."""
         value = TaskRow.__table__.columns[column]
         number = func.count()
         statement = select(value, number).where(*self._conditions(selection)).group_by(value)
-        return self._session.execute(statement.order_by(number.desc(), value).limit(most)).tuples().all()
+        return self._session.execute(statement.order_by(number.desc(), value).limit(most)).all()
 
     def tag_lists(self, selection: TaskSelection) -> Iterable[str]:
         """The tags of every selected task that has some, each list as it is stored."""

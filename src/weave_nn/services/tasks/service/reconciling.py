@@ -31,6 +31,7 @@ class Reconciler:
         self._editor = NoteEditor(repository, outbox)
         self._announcements: list[Announcement] = []
         self._new: list[dict[str, object]] = []
+        self._anchors: set[str | None] = set()
 
     def apply(
         self,
@@ -47,6 +48,7 @@ class Reconciler:
         made, for this `reason`.
         """
         rows = self._tasks.in_notes([*(note.path for note in notes), *gone])
+        self._anchors = {row.anchor_id for note in rows.values() for row in note if row.noted_text is None}
         unsettled: list[TaskRow] = []
         for note in notes:
             unsettled += self._note(note, rows[note.path], refused, reason, announce_new=note.path not in quiet)
@@ -59,6 +61,24 @@ class Reconciler:
         for row in unsettled:
             self._editor.settle(row)
         self._outbox.announce(*self._announcements)
+
+    def made(self, rows: Sequence[TaskRow], note: ScannedNote) -> bool:
+        """Take note that the edit of these rows was made, if the note holds what it was to hold; false if it does not.
+
+        Only for a note that was reconciled since: its other rows are not looked at.
+        """
+        present = {seen.line.text for seen in note.tasks}
+        if not all(row.noted_text is None or row.noted_text in present for row in rows):
+            return False
+        for row in rows:
+            row.anchor_id = None
+            if row.deleted and row.noted_text is None:
+                self._tasks.remove(row)
+        self._tasks.flush()
+        for row in rows:
+            if not row.deleted or row.noted_text is not None:
+                self._editor.settle(row)
+        return True
 
     def _note(
         self,
@@ -82,10 +102,11 @@ class Reconciler:
                 unsettled.append(row)
         pairs = recognise([_trait(row) for row in known], [seen.trait for seen in note.tasks])
         for place, row in enumerate(known):
-            seen = note.tasks[pairs[place]] if place in pairs else None
-            if (seen is not None and self._found(row, seen, refused, reason)) or (
-                seen is None and self._missing(row, refused, reason)
-            ):
+            if place in pairs:
+                needs_edit = self._found(row, note.tasks[pairs[place]], refused, reason)
+            else:
+                needs_edit = self._missing(row, refused, reason)
+            if needs_edit:
                 unsettled.append(row)
         taken = set(pairs.values())
         for place, seen in enumerate(note.tasks):
@@ -95,12 +116,16 @@ class Reconciler:
 
     def _found(self, row: TaskRow, seen: SeenTask, refused: Collection[str], reason: str) -> bool:
         """Take over where a task stands now, and what it says; true when another edit is needed."""
-        assign(row, place_columns(row.title, seen.place))
+        place = seen.place
+        if (row.line, row.heading, row.note_path, row.project_id) != (
+            place.line, place.heading, place.note_path, place.project_id,
+        ):  # fmt: skip
+            assign(row, place_columns(row.title, place))
         if row.pending_edit is not None:
             return False
         row.anchor_id = None
         if seen.line.text == row.noted_text:
-            return row.deleted or row.text != row.noted_text or bool(self._tasks.above(row.id))
+            return row.deleted or row.text != row.noted_text or row.id in self._anchors
         asked_for = "" if row.deleted else row.text
         if (row.id in refused or asked_for != row.noted_text) and asked_for != seen.line.text:
             self._conflict(row, asked_for, seen.line.text, reason or "the line was changed in the note meanwhile")
@@ -165,7 +190,12 @@ class Reconciler:
 
 def _trait(row: TaskRow) -> Trait:
     texts = tuple(text for text in (row.noted_text, row.before_text) if text is not None)
+    exact = row.pending_edit is not None and row.before_text is None
+    if texts[-1:] == (row.text,):
+        # The usual case by far: the columns say what parsing the line again would.
+        dates = (row.due_date, row.scheduled_date, row.start_date, row.recurrence)
+        return Trait(texts, row.title, (row.title, *dates), row.reference, row.block_id, exact)
     line = TaskLine.parse(texts[-1] if texts else row.text)
     if line is None:
         raise AssertionError(f"the task {row.id} has the text {texts!r}, which is no task line")
-    return trait_of(line, texts, exact=row.pending_edit is not None and row.before_text is None)
+    return trait_of(line, texts, exact=exact)

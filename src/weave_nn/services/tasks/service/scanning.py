@@ -1,5 +1,6 @@
 """Reading notes for their tasks."""
 
+import functools
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
@@ -10,6 +11,7 @@ from weave_nn.services.tasks.service.identity import Trait
 from weave_nn.services.tasks.service.rows import Place
 from weave_nn.services.tasks.service.rules import TaskRules
 from weave_nn.shared.errors import NotFound, TooLarge
+from weave_nn.vault.errors import NotAFile
 from weave_nn.vault.parse import parse
 from weave_nn.vault.paths import is_note
 from weave_nn.vault.store import Vault
@@ -19,6 +21,9 @@ from weave_nn.vault.text import decode_lossless
 MOST_NOTE_BYTES = 32 * 1024 * 1024
 # Most notes have no checkbox, and looking for one is far quicker than parsing.
 _MAY_HAVE_TASKS: Final = re.compile(rb"(?:[-*+]|[0-9][.)])[ ]+\[[^\r\n]{1,4}\]")
+
+# A note is read again whenever one of its lines changes, and all the others are the same.
+_parsed = functools.lru_cache(maxsize=4096)(TaskLine.parse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Survey:
 
 def trait_of(line: TaskLine, texts: tuple[str, ...], *, exact: bool = False) -> Trait:
     """What a line is recognised by; its status and what a status brings with it are left out of the core."""
-    dates = tuple(line.value(field) for field in (Field.DUE, Field.SCHEDULED, Field.START, Field.RECURRENCE))
+    dates = (line.date(Field.DUE), line.date(Field.SCHEDULED), line.date(Field.START), line.value(Field.RECURRENCE))
     return Trait(texts, line.description, (line.description, *dates), line.value(Field.ID), line.block_id, exact)
 
 
@@ -65,7 +70,7 @@ def scan_note(vault: Vault, path: str, rules: TaskRules) -> ScannedNote | None:
         return None
     try:
         file = vault.read(path, limit_bytes=MOST_NOTE_BYTES)
-    except (NotFound, TooLarge):
+    except (NotFound, NotAFile, TooLarge):
         return None
     return ScannedNote(path, file.etag, tuple(_tasks(path, file.content, rules)))
 
@@ -104,7 +109,7 @@ def _tasks(path: str, content: bytes, rules: TaskRules) -> Iterable[SeenTask]:
     project_id = rules.project_of(path, note.frontmatter.values.get("project"))
     heading_lines = [heading.line for heading in note.headings]
     for checkbox in note.checkboxes:
-        line = TaskLine.parse(decode_lossless(content[checkbox.start : checkbox.end]))
+        line = _parsed(decode_lossless(content[checkbox.start : checkbox.end]))
         if line is None or rules.global_filter not in line.description:
             continue
         above = bisect_right(heading_lines, checkbox.line) - 1

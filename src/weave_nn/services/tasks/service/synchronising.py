@@ -98,9 +98,13 @@ class TaskSync:
             elif moved:
                 row.noted_text, row.before_text = row.before_text, None
         tasks.flush()
+        reconciler = self._reconciler(work)
+        known = note is not None and refused_because is None and tasks.note_etag(path) == note.etag
+        if known and note is not None and reconciler.made(rows, note):
+            return
         refused = set() if refused_because is None or moved else {row.id for row in rows}
         notes, gone = ([], [path]) if note is None else ([note], [])
-        self._reconciler(work).apply(notes, gone, refused=refused, reason=refused_because or "")
+        reconciler.apply(notes, gone, refused=refused, reason=refused_because or "")
 
     def _tasks(self, work: UnitOfWork) -> TaskRepository:
         return TaskRepository(work.session, self._vault_id)
