@@ -68,20 +68,28 @@ _SHAPES: Final[dict[Field, tuple[str, str, str]]] = {
 }
 
 
-def _patterns(field: Field) -> tuple[re.Pattern[str], re.Pattern[str]]:
+_Way = tuple[Field, Form, tuple[str, ...], re.Pattern[str]]
+
+
+def _ways(field: Field) -> list[_Way]:
+    """How a field is written: the form, what must occur somewhere in the line for it, and the pattern at its end."""
     symbols, key, value = _SHAPES[field]
-    # A bracket opens a field only where the same kind closes later in the line, as in the plugin.
-    dataview = rf"(?:(?=[^\]]+\])\[|(?=[^)]+\))\() *{key}:: *(?P<value>{value}) *[)\]](?: *,)?\Z"
     if field is Field.PRIORITY:
-        emoji = rf"(?P<value>[{''.join(PRIORITIES.values())}])\ufe0f?\Z"
+        symbols = "".join(PRIORITIES.values())
+        emoji = rf"(?P<value>[{symbols}])\ufe0f?\Z"
     else:
         emoji = rf"[{symbols}]\ufe0f? *(?P<value>{value})\Z"
-    return re.compile(emoji), re.compile(dataview)
+    # A bracket opens a field only where the same kind closes later in the line, as in the plugin.
+    dataview = rf"(?:(?=[^\]]+\])\[|(?=[^)]+\))\() *{key}:: *(?P<value>{value}) *[)\]](?: *,)?\Z"
+    return [
+        (field, "emoji", tuple(symbols), re.compile(emoji)),
+        (field, "dataview", (f"{key}::",), re.compile(dataview)),
+    ]
 
 
 # In the order in which the plugin looks for them within one pass; a trailing tag comes before id and depends on.
-_PASS: Final = [(field, *_patterns(field)) for field in _SHAPES]
-_TAG_COMES_AFTER: Final = Field.ON_COMPLETION
+_BEFORE_TAG: Final = [way for field in _SHAPES if field not in {Field.ID, Field.DEPENDS_ON} for way in _ways(field)]
+_AFTER_TAG: Final = [way for field in (Field.ID, Field.DEPENDS_ON) for way in _ways(field)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,32 +290,28 @@ class TaskLine:
 def _read_fields(text: str, start: int, end: int) -> tuple[list[Token], list[tuple[int, int]], int]:
     """The fields and trailing tags before `end`, each from left to right, and where the text before them ends."""
     body = text[start:end]
-    shapes = _PASS if _SIGNIFIER.search(body) else []
+    before_tag, after_tag = (
+        [way for way in ways if any(mark in body for mark in way[2])] for ways in (_BEFORE_TAG, _AFTER_TAG)
+    )
     tokens: list[Token] = []
     tags: list[tuple[int, int]] = []
+
+    def take(ways: list[_Way], end: int) -> int:
+        for field, form, _, pattern in ways:
+            match = pattern.search(text, start, end)
+            if match is not None:
+                tokens.append(_token_of(field, form, match))
+                end = start + len(text[start : match.start()].rstrip(_TRIMMED))
+        return end
+
     for _ in range(MOST_PASSES):
         begun_at = end
-        tag_is_due = True
-        for field, emoji, dataview in shapes:
-            if tag_is_due and _ORDER_IN_PASS[field] > _ORDER_IN_PASS[_TAG_COMES_AFTER]:
-                end = _take_tag(text, start, end, tags)
-                tag_is_due = False
-            forms: tuple[tuple[Form, re.Pattern[str]], ...] = (("emoji", emoji), ("dataview", dataview))
-            for form, pattern in forms:
-                match = pattern.search(text, start, end)
-                if match is not None:
-                    tokens.append(_token_of(field, form, match))
-                    end = start + len(text[start : match.start()].rstrip(_TRIMMED))
-        if tag_is_due:
-            end = _take_tag(text, start, end, tags)
+        end = take(before_tag, end)
+        end = _take_tag(text, start, end, tags)
+        end = take(after_tag, end)
         if end == begun_at:
             break
     return tokens[::-1], tags[::-1], end
-
-
-# Most lines have no field at all, and then only trailing tags are looked for.
-_SIGNIFIER: Final = re.compile(f"::|[{''.join(PRIORITIES.values())}{''.join(shape[0] for shape in _SHAPES.values())}]")
-_ORDER_IN_PASS: Final = {field: place for place, field in enumerate(_SHAPES)}
 
 
 def _take_tag(text: str, start: int, end: int, tags: list[tuple[int, int]]) -> int:
