@@ -98,6 +98,19 @@ class GraphReader:
             found.update({row[0]: StoredNode(*row) for row in self._session.execute(query)})
         return found
 
+    def linked_paths(self) -> list[tuple[int, str, int, str]]:
+        """Every pair of linked files: id and path of the source, then of the target."""
+        target = aliased(FileRow)
+        query = (
+            select(FileRow.id, FileRow.path, target.id, target.path)
+            .join(LinkRow, LinkRow.source_id == FileRow.id)
+            .join(target, target.id == LinkRow.target_id)
+            .where(FileRow.vault_id == self._vault_id, LinkRow.target_id != LinkRow.source_id)
+            .distinct()
+            .order_by(FileRow.path, target.path)
+        )
+        return [(row[0], row[1], row[2], row[3]) for row in self._session.execute(query)]
+
     def notes_among(self, ids: Collection[int]) -> set[int]:
         """Those of the files that are notes."""
         found: set[int] = set()

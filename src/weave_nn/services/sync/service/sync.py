@@ -28,6 +28,7 @@ from weave_nn.services.sync.contract import (
 from weave_nn.services.sync.repository.graph import GraphReader, StoredLink
 from weave_nn.services.sync.repository.notes import NoteReader
 from weave_nn.services.sync.repository.searching import NoteFinder
+from weave_nn.services.sync.service.evaluation import evaluate
 from weave_nn.services.sync.service.paging import checked_limit, cursor_at, offset_of
 from weave_nn.services.sync.service.searching import Search
 from weave_nn.services.sync.service.similarity import Similarity
@@ -165,7 +166,7 @@ class SyncService:
 
     def evaluate_logic(self, logic: Any, *, limit: int = 1000) -> tuple[Evaluated, ...]:
         """Evaluate JsonLogic for each note."""
-        raise NotImplementedError
+        return evaluate(self._notes, self._graph, logic, limit)
 
     def query_table(self, dql: str, *, limit: int = 1000) -> tuple[Evaluated, ...]:
         """Answer a Dataview TABLE query."""
