@@ -5,7 +5,7 @@ import shutil
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -17,16 +17,12 @@ from weave_nn.entrypoints.cli.options import (
     open_instance,
     warn,
 )
-from weave_nn.shared.errors import Unavailable
 
 if TYPE_CHECKING:
-    import socket
-
-    import uvicorn
-
     from weave_nn.shared.config import Configuration, Instance, Settings
+    from weave_nn.shared.http import Listener
 
-DRAIN_SECONDS = 10
+SHUTDOWN_SECONDS = 10
 LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -47,76 +43,46 @@ def up(
     weave up ~/Notes --port 9000 --read-only
     WEAVE_VAULT=~/Notes weave up
     """  # noqa: D301 - the backslash-b keeps typer from re-wrapping the examples
-    stop = _Stop()
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    # Being asked to stop is a success, also while the start is still under way.
+    signal.signal(signal.SIGTERM, _stop)
     configuration = load_settings(vault=vault, host=host, port=port, read_only=read_only, data_dir=data_dir)
     settings = configuration.settings
-    from weave_nn.entrypoints.cli.listening import address, listen
     from weave_nn.shared.config import check_vault
 
     check_vault(settings)
-    with listen(settings.host, settings.port) as listener:
+    from weave_nn.shared.http import listen
+
+    listener = listen(settings.host, settings.port)
+    try:
         instance = open_instance(settings, serving=True)
         if settings.host not in LOCAL_HOSTS:
             warn(f"{settings.host} can be reached by other machines, without TLS; see WEAVE_ALLOWED_HOSTS.")
-        _serve(settings, instance, listener, _banner(configuration, instance, address(listener)), stop)
+        _serve(settings, instance, listener, _banner(configuration, instance, listener.url))
+    finally:
+        listener.close()
 
 
-class _Stop:
-    """What Ctrl-C and SIGTERM do: an exception ends a start that is under way, a running server ends in good order.
-
-    An exception out of a signal would leave the server's event loop open; therefore it only raises before there is one.
-    """
-
-    def __init__(self) -> None:
-        self.server: uvicorn.Server | None = None
-        self.received: int | None = None
-
-    def __call__(self, received: int, _frame: object) -> None:
-        self.received = received
-        if self.server is None:
-            self.end()
-        else:
-            self.server.should_exit = True
-
-    def end(self) -> None:
-        """Leave with what the signal asks for: being asked to stop is a success, an interruption is not."""
-        if self.received == signal.SIGINT:
-            raise KeyboardInterrupt
-        if self.received is not None:
-            raise SystemExit(0)
+def _stop(_signal: int, _frame: object) -> NoReturn:
+    raise SystemExit(0)
 
 
-def _serve(settings: "Settings", instance: "Instance", listener: "socket.socket", banner: str, stop: _Stop) -> None:
-    import uvicorn
-
+def _serve(settings: "Settings", instance: "Instance", listener: "Listener", banner: str) -> None:
     from weave_nn.entrypoints import monolith
-    from weave_nn.entrypoints.cli.listening import address
     from weave_nn.entrypoints.cli.running import recorded_address
+    from weave_nn.shared.http import serve
 
     composed = monolith.build(settings, instance)
     try:
         composed.start()
-        with recorded_address(instance.data_dir, address(listener)):
-            typer.echo(banner)
-            sys.stdout.flush()
-            server = stop.server = uvicorn.Server(
-                uvicorn.Config(
-                    composed.app,
-                    # Our own structured logs stand in for uvicorn's.
-                    log_config=None,
-                    access_log=False,
-                    server_header=False,
-                    timeout_graceful_shutdown=DRAIN_SECONDS,
-                ),
-            )
-            server.run(sockets=[listener])
+        with recorded_address(instance.data_dir, listener.url):
+            serve(composed.app, listener, shutdown_seconds=SHUTDOWN_SECONDS, on_ready=lambda: _show(banner))
     finally:
         composed.stop()
-    stop.end()
-    if not server.started:
-        raise Unavailable("The server could not start.", hint="The log above says why.")
+
+
+def _show(banner: str) -> None:
+    typer.echo(banner)
+    sys.stdout.flush()
 
 
 def _banner(configuration: "Configuration", instance: "Instance", address: str) -> str:

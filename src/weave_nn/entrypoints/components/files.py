@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import structlog
 
+from weave_nn import __version__
 from weave_nn.entrypoints.composition import Component, Runtime
-from weave_nn.services.files import models, subscribers, tools
+from weave_nn.services.files import api, models, subscribers, tools
 from weave_nn.services.files.adapters.watcher import Watcher, WatchSettings, observe_all
 from weave_nn.services.files.contract import FilesContract, ObserverContract
 from weave_nn.services.files.repository import FileRepository
@@ -32,6 +33,18 @@ def files(runtime: Runtime) -> Component:
         background=[parts.watcher],
         checks=[ReadinessCheck("vault", parts.check)],
         contract=contract,
+        routers=api.routers(
+            contract,
+            version=__version__,
+            read_only=runtime.settings.read_only,
+            note_limit_bytes=parts.limits.note_bytes,
+        ),
+        dialects=dict(api.DIALECTS),
+        public_paths=api.PUBLIC_PATHS,
+        body_bytes_by_prefix=api.body_limits(
+            note_limit_bytes=parts.limits.note_bytes,
+            file_limit_bytes=parts.limits.file_bytes,
+        ),
         rebuild=parts.rebuild,
         counts=parts.counts,
     )

@@ -68,7 +68,7 @@ def listen(host: str, port: int) -> Listener:
                 port = sockets[-1].getsockname()[1]
         if not sockets and refused is not None:
             raise refused
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         Listener(host, port, sockets).close()
         raise _explained(error, host, port) from error
     return Listener(host, port, sockets)
@@ -91,8 +91,8 @@ def _open(family: int, address: tuple[object, ...], *, dual: bool) -> socket.soc
     return opened
 
 
-def _explained(error: OSError, host: str, port: int) -> CannotListen:
-    if isinstance(error, socket.gaierror):
+def _explained(error: OSError | UnicodeError, host: str, port: int) -> CannotListen:
+    if isinstance(error, socket.gaierror | UnicodeError):
         return CannotListen(f"The host {host!r} is not known.", hint="Use 127.0.0.1, or an address of this machine.")
     match error.errno:
         case errno.EADDRINUSE:
