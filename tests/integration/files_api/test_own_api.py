@@ -478,3 +478,30 @@ def _valid_body(url: str) -> dict[str, Any]:
         case "Note.md":
             return {"old": "a", "new": "b"}
     return {"path": "Note.md", "destination": "B.md"}
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body"),
+    [
+        ("POST", "/files/.move", r'{"path": "\ud800.md", "destination": "B.md"}'),
+        ("POST", "/files/.replace/Note.md", r'{"old": "\ud800", "new": "x"}'),
+        ("POST", "/files/.replace/Note.md", r'{"old": "A", "new": "\ud800"}'),
+        ("POST", "/files/.batch", r'{"operations": [{"kind": "update", "path": "Note.md", "content": "\ud800"}]}'),
+        ("PATCH", "/files/Note.md", r'{"target_type":"heading","operation":"append","content":"\ud800"}'),
+        (
+            "PATCH",
+            "/files/Note.md",
+            r'{"target_type":"frontmatter","target":"a\ud800","operation":"replace","value":1}',
+        ),
+        ("PATCH", "/files/Note.md", "[" * 100_000),
+        ("POST", "/files/.batch", "[" * 100_000),
+        ("POST", "/files/.move", b"\xff"),
+    ],
+)
+def test_json_that_is_no_text_is_refused(server: "Server", method: str, url: str, body: str | bytes) -> None:
+    content = server.write("Note.md", "# A\n")
+
+    answer = server.client.request(method, url, content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code in {400, 422}, answer.text
+    assert server.everything() == {"Note.md": content}

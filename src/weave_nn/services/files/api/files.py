@@ -24,6 +24,7 @@ from weave_nn.services.files.api.content import (
     send_file,
     version_headers,
 )
+from weave_nn.services.files.api.documented import CREATED, NOT_A_FILE, PROBLEM, WRITTEN, Responses
 from weave_nn.services.files.api.operations import add_operations
 from weave_nn.services.files.api.schemas import PATCH_BODY, NoteOut, TextReplacement, patches_of
 from weave_nn.services.files.contract import (
@@ -43,16 +44,7 @@ _BINARY: dict[str, Any] = {
 }
 _TEXT: dict[str, Any] = {"requestBody": {"required": True, "content": {"text/*": {"schema": {"type": "string"}}}}}
 _WRITTEN = TypeAdapter(Written)
-_PROBLEM = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
-NOT_A_FILE: dict[int | str, dict[str, Any]] = {409: {"description": "It is a folder", **_PROBLEM}}
-WRITTEN: dict[int | str, dict[str, Any]] = {
-    507: {"description": "No space is left; nothing was changed", **_PROBLEM},
-}
-_CREATED: dict[int | str, dict[str, Any]] = {
-    201: {"description": "It was not there before", "model": Written},
-    **WRITTEN,
-}
-_FILE: dict[int | str, dict[str, Any]] = {
+_FILE: Responses = {
     200: {"description": "The file", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
     206: {"description": "The part that was asked for"},
     304: {"description": "The client has this version"},
@@ -110,7 +102,7 @@ def _add_reading(routes: APIRouter, contract: FilesContract) -> None:
         summary="Read a note with its frontmatter, links, tags and headings",
         responses={
             304: {"description": "The client has this version"},
-            413: {"description": "It is larger than a note may be", **_PROBLEM},
+            413: {"description": "It is larger than a note may be", **PROBLEM},
             **NOT_A_FILE,
         },
         response_model=NoteOut,
@@ -146,7 +138,7 @@ def _add_editing(writes: APIRouter, contract: FilesContract, note_limit_bytes: i
         "/{path:path}",
         summary="Make or replace a file",
         response_model=Written,
-        responses=_CREATED,
+        responses=CREATED | WRITTEN,
         openapi_extra=_BINARY,
     )
     def write_file(path: FilePath, content: SpooledBody, if_match: IfMatch, if_none_match: IfNoneMatch) -> Response:
@@ -171,7 +163,7 @@ def _add_editing(writes: APIRouter, contract: FilesContract, note_limit_bytes: i
         "/{path:path}",
         summary="Add text at the end of a note, or make it",
         response_model=Written,
-        responses=_CREATED,
+        responses=CREATED | WRITTEN,
         openapi_extra=_TEXT,
     )
     def append_file(path: FilePath, if_match: IfMatch, content: Annotated[bytes, text]) -> Response:

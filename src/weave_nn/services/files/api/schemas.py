@@ -3,12 +3,33 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Base64Bytes,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from weave_nn.services.files.contract import NoteView
 from weave_nn.services.files.contract import Operation as BatchOperation
 from weave_nn.shared.errors import InvalidInput
 from weave_nn.vault.patch import Destination, Operation, Patch, Payload, Scope, TargetType, Value
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it has half of a surrogate pair, which is no text") from None
+    return text
+
+
+Text = Annotated[str, AfterValidator(_encodable)]
+"""JSON can write what no file can hold."""
 
 
 class _Request(BaseModel):
@@ -117,8 +138,8 @@ PATCH_BODY: TypeAdapter[PatchInstruction | list[PatchInstruction]] = TypeAdapter
 class TextReplacement(_Request):
     """A piece of text and what to put in its place; nothing in either has a special meaning."""
 
-    old: str = Field(min_length=1)
-    new: str
+    old: Text = Field(min_length=1)
+    new: Text
     every: bool = Field(default=False, description="Replace all occurrences; else there must be exactly one.")
 
 
@@ -142,7 +163,7 @@ class BatchItem(_Request):
 
     kind: Literal["create", "update", "append", "move", "delete"]
     path: str
-    content: str | None = None
+    content: Text | None = None
     content_base64: Base64Bytes | None = None
     destination: str = ""
     if_match: str | None = None
