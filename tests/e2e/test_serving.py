@@ -109,7 +109,7 @@ def test_hostile_notes_are_served_and_left_alone(make_server: Callable[..., Serv
     server = make_server()
     hostile = {
         "bad-utf8.md": b"\xff\xfe\xfa text [[link]]",
-        "nul.md": b"a\x00b",
+        "zero-byte.md": b"a\x00b",
         "yaml.md": b"---\n: : {[\n---\n# Title\n",
         "links.md": b" ".join(b"[[note %d]]" % number for number in range(10_000)),
         "big.md": b"# Big\n" + b"word " * 10_000_000,
