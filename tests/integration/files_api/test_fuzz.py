@@ -58,7 +58,7 @@ def test_every_answer_is_documented(schema: Any, server: "Server", label: str) -
 
     @given(data=st.data())
     @settings(
-        max_examples=25,
+        max_examples=40,
         deadline=None,
         derandomize=True,
         database=None,
