@@ -28,7 +28,10 @@ from weave_nn.services.sync.contract import (
 from weave_nn.services.sync.repository.graph import GraphReader, StoredLink
 from weave_nn.services.sync.repository.notes import NoteReader
 from weave_nn.services.sync.repository.searching import NoteFinder
-from weave_nn.services.sync.service.evaluation import evaluate
+from weave_nn.services.sync.service.dataview.evaluation import answer
+from weave_nn.services.sync.service.dataview.rows import rows_of
+from weave_nn.services.sync.service.dataview.syntax import parse_table
+from weave_nn.services.sync.service.evaluation import RESULT_LIMIT, evaluate
 from weave_nn.services.sync.service.paging import checked_limit, cursor_at, offset_of
 from weave_nn.services.sync.service.searching import Search
 from weave_nn.services.sync.service.similarity import Similarity
@@ -170,7 +173,9 @@ class SyncService:
 
     def query_table(self, dql: str, *, limit: int = 1000) -> tuple[Evaluated, ...]:
         """Answer a Dataview TABLE query."""
-        raise NotImplementedError
+        checked_limit(limit, RESULT_LIMIT)
+        now = self._now()
+        return answer(parse_table(dql), rows_of(self._notes, now.tzinfo), now, limit)
 
     def _search(self) -> Search:
         return Search(self._finder, self._notes, self._now)
