@@ -1,16 +1,10 @@
 """How many events the embedded bus carries, from announcing to three handlers' committed effects.
 
-    python benchmarks/bus.py [--events 10000]
-
 "steady" announces one event in each transaction, as a request does, and waits when 500 are on their way; "burst"
 announces all at once in transactions of 100. The latency is from before the announcing transaction to the handler of
 the slowest of the three consumers.
 """
 
-import argparse
-import os
-import platform
-import sqlite3
 import tempfile
 import threading
 import time
@@ -18,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import text
 
+from benchmarks.report import Options, Table, percentile
 from weave_nn.shared.bus import SCHEMA, Announcement, EmbeddedBus, Event, Outbox, Relay, Subscription, Worker
 from weave_nn.shared.db import Database, UnitOfWork, upgrade
 
+NAME = "bus"
 CONSUMERS = 3
 WINDOW = 500
 
@@ -110,23 +104,13 @@ def burst(run: Run) -> None:
         run.announce(first, min(100, run.events - first))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--events", type=int, default=10_000)
-    events = parser.parse_args().events
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, load {os.getloadavg()[0]:.1f}"
-    software = f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
-    table = Table(title=f"Embedded bus, {CONSUMERS} consumers ({machine}; {software})")
-    for column in ("load", "events", "events/s", "p50 ms", "p99 ms", "max ms"):
-        table.add_column(column, justify="right")
+def run(options: Options) -> list[Table]:
+    events = 1_000 if options.quick else 10_000
+    rows = []
     for name, announce in (("steady", steady), ("burst", burst)):
         with tempfile.TemporaryDirectory() as folder:
             rate, latencies = Run(Path(folder), events).measure(announce)
-        shown = [latencies[int(len(latencies) * share)] * 1000 for share in (0.5, 0.99)]
-        row = [name, f"{events:,}", f"{rate:,.0f}", *(f"{value:,.1f}" for value in (*shown, latencies[-1] * 1000))]
-        table.add_row(*row)
-    Console(width=110).print(table)
-
-
-if __name__ == "__main__":
-    main()
+        shown = (percentile(latencies, 0.5), percentile(latencies, 0.99), latencies[-1])
+        rows.append([name, f"{events:,}", f"{rate:,.0f}", *(f"{seconds * 1000:,.1f}" for seconds in shown)])
+    columns = ["load", "events", "events/s", "p50, ms", "p99, ms", "max, ms"]
+    return [Table(f"Embedded bus, {CONSUMERS} consumers", columns, rows)]
