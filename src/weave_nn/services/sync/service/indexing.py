@@ -72,15 +72,19 @@ class Indexer:
             found = [self._look(path) for path in stale]
         raise Unavailable(f"{', '.join(stale)} changes faster than it can be read.", hint="Try again.")
 
-    def reconcile(self, *, progress: Progress | None = None, stop: Callable[[], bool] = lambda: False) -> Reconciled:
+    def reconcile(
+        self, *, progress: Progress | None = None, stop: Callable[[], bool] = lambda: False, anew: bool = False
+    ) -> Reconciled:
         """Make the index say what is in the vault now; only what has changed since it was read is read again.
+
+        With `anew` every note is read again, whatever is known of it.
 
         `progress` is called with how many of how many notes are read; `stop` is asked between transactions. Can be
         interrupted at any point and begun again: what is done stays done. Raises `ScanFailed` if the vault cannot be
         listed whole: nothing is taken for deleted then.
         """
         with self._database.write() as work:
-            self._begin(work.session)
+            self._begin(work.session, anew=anew)
         files = self._vault.scan().files
         with self._database.read() as work:
             known = self._writer(work.session).known()
@@ -102,9 +106,9 @@ class Indexer:
                 progress(read, len(changed))
         return Reconciled(len(files), read, len(gone), unreadable)
 
-    def _begin(self, session: Session) -> None:
+    def _begin(self, session: Session, *, anew: bool) -> None:
         writer = self._writer(session)
-        if writer.lock() != INDEX_VERSION:
+        if writer.lock() != INDEX_VERSION or anew:
             writer.forget_content()
             writer.set_version(INDEX_VERSION)
 

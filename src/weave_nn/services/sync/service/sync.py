@@ -60,6 +60,10 @@ class SyncService:
         self._finder = NoteFinder(work.session, vault_id, adapter_for(work.session.get_bind().dialect.name))
         self._now = now
 
+    def count_notes(self) -> int:
+        """How many notes are indexed."""
+        return self._notes.count()
+
     def search(self, q: str, *, limit: int = 20, cursor: str | None = None, snippet_chars: int = 240) -> SearchPage:
         """Find notes by a query."""
         return self._search().page(q, limit=limit, cursor=cursor, snippet_chars=snippet_chars)

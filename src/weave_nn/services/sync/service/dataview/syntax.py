@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from weave_nn.services.sync.contract.errors import ExpressionRefused
 
@@ -118,7 +118,7 @@ class _Parser:
 
     def table(self) -> Table:
         if not self.word("TABLE"):
-            self.refuse("Only TABLE queries are answered")
+            raise self.refusal("Only TABLE queries are answered")
         if self.word("WITHOUT"):
             self.expect_word("ID")
         columns = self.columns()
@@ -136,7 +136,7 @@ class _Parser:
             elif self.word("LIMIT"):
                 limit = int(float(self.take("number").text))
             else:
-                self.refuse(f"{self.now.text!r} is not understood here")
+                raise self.refusal(f"{self.now.text!r} is not understood here")
         return Table(tuple(columns), source, tuple(conditions), tuple(order), limit)
 
     def columns(self) -> list[Column]:
@@ -189,7 +189,7 @@ class _Parser:
         elif self.now.kind == "tag":
             found = Tag(self.take("tag").text[1:])
         else:
-            self.refuse(f'The source {self.now.text!r} is neither a "folder" nor a #tag')
+            raise self.refusal(f'The source {self.now.text!r} is neither a "folder" nor a #tag')
         self.depth -= 1
         return found
 
@@ -262,13 +262,13 @@ class _Parser:
             case "name":
                 self.position += 1
                 return self.call(token) if self.sign("(") else Field(token.text)
-        self.refuse(f"{token.text!r} is not understood here" if token.text else "The query ends too early")
+        raise self.refusal(f"{token.text!r} is not understood here" if token.text else "The query ends too early")
 
     def call(self, name: _Token) -> Expression:
         function = name.text.lower()
         if function not in FUNCTIONS:
             self.position -= 2
-            self.refuse(f"The function {name.text!r} is not supported")
+            raise self.refusal(f"The function {name.text!r} is not supported")
         if function in {"date", "dur"} and self.now.kind in {"name", "number"}:
             start = self.now.start
             while self.now.text != ")" and self.now.kind != "end":
@@ -291,7 +291,7 @@ class _Parser:
     def take(self, kind: str) -> _Token:
         token = self.now
         if token.kind != kind:
-            self.refuse(f"A {kind} is needed instead of {token.text!r}")
+            raise self.refusal(f"A {kind} is needed instead of {token.text!r}")
         self.position += 1
         return token
 
@@ -307,22 +307,22 @@ class _Parser:
 
     def expect_word(self, word: str) -> None:
         if not self.word(word):
-            self.refuse(f"{word} is needed instead of {self.now.text!r}")
+            raise self.refusal(f"{word} is needed instead of {self.now.text!r}")
 
     def expect_sign(self, sign: str) -> None:
         if not self.sign(sign):
-            self.refuse(f"{sign!r} is needed instead of {self.now.text!r}")
+            raise self.refusal(f"{sign!r} is needed instead of {self.now.text!r}")
 
     def deeper(self) -> None:
         self.depth += 1
         if self.depth > NESTING_LIMIT:
-            self.refuse(f"The query is nested deeper than {NESTING_LIMIT}")
+            raise self.refusal(f"The query is nested deeper than {NESTING_LIMIT}")
 
-    def refuse(self, reason: str) -> NoReturn:
+    def refusal(self, reason: str) -> ExpressionRefused:
         token = self.now
         if token.text.upper() in _UNSUPPORTED:
             reason = f"{token.text.upper()} is not supported"
-        raise ExpressionRefused(
+        return ExpressionRefused(
             f"{reason} (at character {token.start + 1} of the query).",
             hint='Supported: TABLE columns FROM "folder" or #tag WHERE … SORT … LIMIT …',
             position=token.start,
