@@ -58,7 +58,11 @@ class _Parts:
         self.limits = Limits(note_bytes=settings.max_note_bytes, file_bytes=settings.max_attachment_bytes)
         self.ledger = EditLedger(runtime.instance.data_dir / "edits")
         self.observer = local(ObserverContract, self.observing, runtime.database)
-        watch = WatchSettings(mode=settings.watch, poll_seconds=settings.watch_poll_seconds)
+        watch = WatchSettings(
+            mode=settings.watch,
+            quiet_seconds=settings.watch_debounce_milliseconds / 1000,
+            poll_seconds=settings.watch_poll_seconds,
+        )
         self.watcher = Watcher(self.observer, runtime.vault.root, watch)
 
     def service(self, work: UnitOfWork) -> FileService:

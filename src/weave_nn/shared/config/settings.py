@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         description="how changes on disk are noticed: auto (the system tells), poll (network drives), off",
     )
     watch_debounce_milliseconds: int = Field(
-        default=100,
+        default=50,
         ge=0,
         le=10_000,
         description="how long a file must be quiet before its change is announced",

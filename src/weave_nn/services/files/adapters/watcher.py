@@ -30,19 +30,20 @@ Notices = set[tuple[Change, str]]
 _MANY = 50
 _BATCH_FILES = 200
 _TICK_MS = 200
-_STEP_MS = 40
-_DEBOUNCE_MS = 120
+_LONGEST_QUIET = 3
 
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
     """How to watch: by notices (`auto`), by comparing at intervals (`poll`), or at start only (`off`).
 
+    A notice is acted upon when no further one came for `quiet_seconds`, but not much later than three times that.
     A file that vanished is looked for again after `settle_seconds` before it is called deleted, for programs that save
     by removing and making anew.
     """
 
     mode: Literal["auto", "poll", "off"] = "auto"
+    quiet_seconds: float = 0.05
     settle_seconds: float = 0.12
     poll_seconds: float = 2.0
     rescan_seconds: float = 300.0
@@ -125,11 +126,12 @@ class Watcher:
                 polling = True
 
     def _follow_notices(self) -> None:
+        quiet_ms = max(1, round(self._settings.quiet_seconds * 1000))
         notices = watch(
             self._root,
             watch_filter=self._is_served,
-            step=_STEP_MS,
-            debounce=_DEBOUNCE_MS,
+            step=quiet_ms,
+            debounce=quiet_ms * _LONGEST_QUIET,
             rust_timeout=_TICK_MS,
             yield_on_timeout=True,
             stop_event=self._stop,
