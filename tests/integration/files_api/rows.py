@@ -52,6 +52,11 @@ V2 = {"Markdown-Patch-Version": "2"}
 WHOLE_MAP = {"Accept": "application/vnd.olrapi.document-map+json"}
 
 
+def tag(content: bytes) -> str:
+    """The ETag header of a file with this content."""
+    return f'"{etag_of(content)}"'
+
+
 @dataclass(frozen=True)
 class Row:
     """`gone` and `there` are texts that the note may not, or must, have afterwards; `error` is the error's code."""

@@ -1,7 +1,8 @@
 """PATCH as clients of 5.x send it."""
 
+import json
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -308,3 +309,15 @@ def test_a_second_heading_of_the_same_name_has_an_address_of_its_own(server: "Se
         URL, json={"targetType": "heading", "target": [second], "operation": "append", "content": "x"}
     )
     assert (appended.status_code, server.read(PATH)) == (200, b"# A\n\nfirst\n\n# A\n\nsecond\n\nx\n")
+
+
+def test_what_a_writer_should_know_is_told_in_a_header(server: "Server") -> None:
+    server.write(PATH, "# 1\n## 2\n### 3\n#### 4\n##### 5\n###### 6\n")
+    deepest = {"targetType": "heading", "target": [*"123456"], "operation": "append", "content": "# ü"}
+
+    answer = server.client.patch(URL, json=deepest)
+
+    assert answer.status_code == 200
+    (warning,) = json.loads(unquote(answer.headers["Markdown-Patch-Warnings"]))
+    assert warning["code"] == "heading-depth-overflow"
+    assert "ü" in warning["message"]

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
+from integration.files_api.rows import tag
 from weave_nn.vault.store import etag_of
 
 if TYPE_CHECKING:

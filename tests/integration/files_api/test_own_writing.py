@@ -7,16 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from integration.files_api.rows import tag
 from weave_nn.vault.store import etag_of
 
 if TYPE_CHECKING:
     from integration.files_api.conftest import MakeServer, Server
-
-NOTE = "---\ntags: [a/b]\nup: '[[Home]]'\n---\n# Plan\n\nText #c [[Other|o]].\n\n## Next\n\n- [ ] one ^id1\n"
-
-
-def tag(content: bytes) -> str:
-    return f'"{etag_of(content)}"'
 
 
 def test_a_stale_version_is_refused_with_the_present_one(server: "Server") -> None:
@@ -299,3 +294,12 @@ def test_json_that_is_no_text_is_refused(server: "Server", method: str, url: str
 
     assert answer.status_code in {400, 422}, answer.text
     assert server.everything() == {"Note.md": content}
+
+
+def test_a_patch_tells_what_its_writer_should_know(server: "Server") -> None:
+    server.write("Note.md", "# 1\n## 2\n### 3\n#### 4\n##### 5\n###### 6\n")
+    deepest = {"target_type": "heading", "target": [*"123456"], "operation": "append", "content": "# deeper"}
+
+    (warning,) = server.client.patch("/files/Note.md", json=deepest).json()["warnings"]
+
+    assert warning["code"] == "heading-depth-overflow"

@@ -109,7 +109,8 @@ class Patch:
         )
 
 
-class PatchWarning(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class PatchWarning:
     """Something that a writer should know though the patch was applied."""
 
     code: str

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple
+from urllib.parse import quote
 
 import pyromark
 from starlette.datastructures import Headers
@@ -235,8 +236,12 @@ class Notes:
 
     def _patch(self, path: str, patch: Patch, if_match: str | None) -> Response:
         with _failing_as(patch.style):
-            self.contract.patch_file(path, [patch], if_match=if_match)
-        return _whole(self.contract.read_file(path), _DEPRECATION if patch.style is Style.LITERAL else {})
+            written = self.contract.patch_file(path, [patch], if_match=if_match)
+        headers = dict(_DEPRECATION) if patch.style is Style.LITERAL else {}
+        if written.warnings:
+            told = [{"code": warning.code, "message": warning.message} for warning in written.warnings]
+            headers["Markdown-Patch-Warnings"] = quote(json_body(told))
+        return _whole(self.contract.read_file(path), headers)
 
     def _present_file(self, address: Address) -> str:
         """The path of a file that is there; a folder is refused, though the contract could take one."""
