@@ -130,12 +130,33 @@ class TaskRepository:
         """At most `limit` tasks after the one with these sort values; a missing first value comes last."""
         columns = _SORTS[sort]
         first = columns[0]
-        statement = select(*_SHOWN).where(*self._conditions(selection))
+        if not first.property.columns[0].nullable:
+            return self._ordered(selection, columns, after, limit, descending=descending)
+        # Asked for one after the other, because a database that has to sort missing values last uses no index.
+        found: list[Row[Any]] = []
+        if after is None or after[0] is not None:
+            found += self._ordered(selection, columns, after, limit, first.is_not(None), descending=descending)
+            after = None
+        if len(found) < limit:
+            rest, left = columns[1:], limit - len(found)
+            behind = None if after is None else after[1:]
+            found += self._ordered(selection, rest, behind, left, first.is_(None), descending=descending)
+        return found
+
+    def _ordered(
+        self,
+        selection: TaskSelection,
+        columns: Sequence[InstrumentedAttribute[Any]],
+        after: Sequence[Any] | None,
+        limit: int,
+        *conditions: ColumnElement[bool],
+        descending: bool,
+    ) -> Sequence[Row[Any]]:
+        statement = select(*_SHOWN).where(*self._conditions(selection), *conditions)
         if after is not None:
             statement = statement.where(_beyond(columns, after, descending=descending))
-        order: list[ColumnElement[Any]] = [column.desc() if descending else column.asc() for column in columns]
-        missing_last = [first.is_(None)] if first.property.columns[0].nullable else []
-        return self._session.execute(statement.order_by(*missing_last, *order).limit(limit)).all()
+        order = [column.desc() if descending else column.asc() for column in columns]
+        return self._session.execute(statement.order_by(*order).limit(limit)).all()
 
     @staticmethod
     def sort_values(row: Row[Any], sort: Sort) -> list[Any]:
@@ -156,7 +177,7 @@ class TaskRepository:
 
     def tag_lists(self, selection: TaskSelection) -> Iterable[str]:
         """The tags of every selected task that has some, each list as it is stored."""
-        return self._session.scalars(select(TaskRow.tags).where(*self._conditions(selection), TaskRow.tags != "[]"))
+        return self._session.scalars(select(TaskRow.tags).where(*self._conditions(selection), TaskRow.tags != ""))
 
     def open_references(self) -> frozenset[str]:
         """The 🆔 of all open tasks."""
@@ -239,17 +260,11 @@ def _equalities(selection: TaskSelection) -> list[ColumnElement[bool]]:
 def _beyond(
     columns: Sequence[InstrumentedAttribute[Any]], values: Sequence[Any], *, descending: bool
 ) -> ColumnElement[bool]:
-    """Whether a row comes after these values, compared column by column; a first value that is missing comes last."""
+    """Whether a row comes after these values, compared column by column."""
     ways: list[ColumnElement[bool]] = []
     for place, (column, value) in enumerate(zip(columns, values, strict=True)):
-        same = [
-            earlier.is_(None) if known is None else earlier == known
-            for earlier, known in zip(columns[:place], values[:place], strict=True)
-        ]
-        if value is None:
-            continue
-        further = column < value if descending else column > value
-        ways.append(and_(*same, or_(further, column.is_(None)) if place == 0 else further))
+        same = [earlier == known for earlier, known in zip(columns[:place], values[:place], strict=True)]
+        ways.append(and_(*same, column < value if descending else column > value))
     return or_(*ways)
 
 

@@ -1,6 +1,5 @@
 """Between lines, rows and tasks."""
 
-import json
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -37,7 +36,7 @@ def columns_of(line: TaskLine, place: Place, statuses: Statuses) -> dict[str, An
         "invalid_dates": ",".join(field for field in DATES if line.is_invalid(field)),
         "recurrence": line.value(Field.RECURRENCE),
         "on_completion": line.value(Field.ON_COMPLETION),
-        "tags": json.dumps(line.tags, ensure_ascii=False),
+        "tags": "\n".join(line.tags),
         "tags_folded": f" {folded} ",
         "reference": line.value(Field.ID),
         "depends_on": ",".join(line.depends_on),
@@ -102,10 +101,10 @@ def task_of(row: Any, statuses: Statuses) -> Task:
         created_date=row.created_date,
         done_date=row.done_date,
         cancelled_date=row.cancelled_date,
-        invalid_dates=tuple(name for name in _DATE_FIELDS if name in row.invalid_dates.split(",")),
+        invalid_dates=_named(row.invalid_dates) if row.invalid_dates else (),
         recurrence=row.recurrence,
         on_completion=row.on_completion,
-        tags=() if row.tags == "[]" else tuple(json.loads(row.tags)),
+        tags=tuple(row.tags.split("\n")) if row.tags else (),
         reference=row.reference,
         depends_on=tuple(row.depends_on.split(",")) if row.depends_on else (),
         note_path=row.note_path,
@@ -120,3 +119,7 @@ def task_of(row: Any, statuses: Statuses) -> Task:
         created_at=row.created_at,
         updated_at=row.updated_at,
     )
+
+
+def _named(names: str) -> tuple[DateField, ...]:
+    return tuple(name for name in _DATE_FIELDS if name in names.split(","))

@@ -88,7 +88,7 @@ class TaskService:
     def count_tasks(self, selection: TaskSelection, *, by: Grouping) -> tuple[GroupCount, ...]:
         """See `TasksContract`."""
         if by == "tag":
-            tags = Counter(tag for tags in self._tasks.tag_lists(selection) for tag in set(json.loads(tags)))
+            tags = Counter(tag for tags in self._tasks.tag_lists(selection) for tag in set(tags.split("\n")))
             return tuple(GroupCount(tag, count) for tag, count in tags.most_common(MOST_GROUPS))
         counted = self._tasks.counts(selection, by, MOST_GROUPS)
         if by == "priority":

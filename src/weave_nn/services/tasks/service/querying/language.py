@@ -2,10 +2,10 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from itertools import product
+from itertools import groupby, product
 from typing import Final
 
 from weave_nn.services.tasks.contract import (
@@ -89,9 +89,11 @@ class Query:
         found = [task for task in tasks if all(part.test(task, around) for part in self.filters)]
         total = len(found)
         found.sort(key=lambda task: (task.note_path, task.line))
-        for order in reversed([*self.sorts, *(_Order(name, reverse=False) for name in DEFAULT_SORTS)]):
-            key = order.sort_key
-            found.sort(key=lambda task, key=key: key(task, around.today), reverse=order.reverse)  # type: ignore[misc] # the default binds this loop's key
+        orders = [*self.sorts, *(_Order(name, reverse=False) for name in DEFAULT_SORTS)]
+        for reverse, run in reversed(
+            [(reverse, list(run)) for reverse, run in groupby(orders, lambda each: each.reverse)]
+        ):
+            found.sort(key=_key([order.sort_key for order in run], around.today), reverse=reverse)
         found = found[: most if self.limit is None else min(self.limit, most)]
         groups = tuple(self._grouped(found, around.today))
         return QueryResult(groups, total, self.explanation, self.ignored)
@@ -190,6 +192,10 @@ class _Reader:
         if "groups" in self.limits:
             parts.append(f"At most {self.limits['groups']} tasks per group.")
         return "\n\n".join(parts or ["No filters: all tasks match."])
+
+
+def _key(keys: list[SortKey], today: date) -> Callable[[Task], Key]:
+    return lambda task: tuple(key(task, today) for key in keys)
 
 
 def _order(pattern: re.Pattern[str], text: str, names: set[str], what: str) -> _Order:
