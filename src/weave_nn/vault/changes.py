@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
-from weave_nn.shared.errors import Conflict, Forbidden, InvalidInput, WeaveError
+from weave_nn.shared.errors import Conflict, InvalidInput, WeaveError
 from weave_nn.vault import journal as journals
 from weave_nn.vault.atomic import carry_metadata, etag_at, same_file
 from weave_nn.vault.errors import (
@@ -138,8 +138,7 @@ def apply(vault: Vault, changes: Sequence[Change], *, journal: Path, hidden: boo
     """
     staged = [change.content for change in changes if isinstance(change, Write) and isinstance(change.content, Staged)]
     try:
-        if vault.read_only:
-            raise Forbidden("The vault is served read-only.", hint="Start without WEAVE_READ_ONLY to change notes.")
+        vault.check_writable()
         vault.check_present()
         ready: list[Change] = []
         for change in changes:

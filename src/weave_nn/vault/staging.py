@@ -44,8 +44,10 @@ def stage(
 ) -> Staged:
     """Write content for `path` beside it, hashing on the way. Nothing remains when it fails.
 
-    Raises `TooLarge` beyond `limit_bytes`, `StorageFull`, `PathRefused`, `NoteNotFound` (a link out of the vault).
+    Raises `TooLarge` beyond `limit_bytes`, `StorageFull`, `PathRefused`, `NoteNotFound` (a link out of the vault), and
+    `Forbidden` where the vault is read-only.
     """
+    vault.check_writable()
     place = vault.place(path, hidden=hidden)
     folder = nearest_folder(place.real)
     filling = temporary(folder, _FILLING)

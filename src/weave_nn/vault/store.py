@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from weave_nn.shared.errors import TooLarge, Unavailable
+from weave_nn.shared.errors import Forbidden, TooLarge, Unavailable
 from weave_nn.vault.errors import NotAFile, NotAFolder, NoteNotFound, PathRefused, ScanFailed, VaultUnusable, printable
 from weave_nn.vault.paths import join, normalize, normalize_folder
 from weave_nn.vault.scan import FileStat, Skipped, Snapshot, file_stat, scan
@@ -100,6 +100,11 @@ class Vault:
         self._identity = (status.st_dev, status.st_ino)
         self._etags: OrderedDict[FileStat, str] = OrderedDict()
         self._etags_lock = threading.Lock()
+
+    def check_writable(self) -> None:
+        """Raise `Forbidden` if the vault was opened read-only."""
+        if self.read_only:
+            raise Forbidden("The vault is served read-only.", hint="Start without WEAVE_READ_ONLY to change notes.")
 
     def check_present(self) -> None:
         """Raise `VaultUnusable` unless the root is still the folder that was opened, not an unmounted mount point."""

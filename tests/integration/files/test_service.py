@@ -135,6 +135,9 @@ def test_deleting_a_folder_and_for_good(stand: "Stand") -> None:
     assert stand.files.delete_file("sub") is not None
     assert not (stand.root / "sub").exists()
     assert stand.read(".trash/sub/deep/b.md") == "b"
+    stand.files.restore_file(".trash/sub")
+    assert (stand.read("sub/a.md"), stand.read("sub/deep/b.md")) == ("a", "b")
+    assert stand.settle()[-2:] == [("created", "sub/a.md"), ("created", "sub/deep/b.md")]
     stand.files.create_file("c.md", b"c")
     assert stand.files.delete_file("c.md", permanent=True) is None
     assert not (stand.root / ".trash/c.md").exists()

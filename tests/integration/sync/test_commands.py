@@ -18,7 +18,7 @@ app.command()(links)
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(monolith, "compose", lambda runtime: (sync(runtime),))
+    monkeypatch.setattr(monolith, "compose", lambda runtime: (sync(runtime)[0],))
     monkeypatch.setenv("WEAVE_DATA_DIR", str(tmp_path / "state"))
     vault = tmp_path / "vault"
     vault.mkdir()

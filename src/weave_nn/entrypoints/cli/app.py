@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from weave_nn.entrypoints.cli import config, events, key, mcp, reindex, status, up
+from weave_nn.entrypoints.cli import config, events, key, mcp, reindex, search, status, up
 from weave_nn.shared.errors import WeaveError
 
 app = typer.Typer(
@@ -24,6 +24,8 @@ app.command()(up.up)
 app.command()(mcp.mcp)
 app.command()(status.status)
 app.command()(reindex.reindex)
+app.command()(search.search)
+app.command()(search.links)
 app.add_typer(events.app)
 app.command()(config.config)
 app.command()(key.key)

@@ -8,6 +8,7 @@ from weave_nn import __version__
 from weave_nn.entrypoints.composition import Component, Runtime
 from weave_nn.services.files import api, models, subscribers, tools
 from weave_nn.services.files.adapters.watcher import Watcher, WatchSettings, observe_all
+from weave_nn.services.files.api.local_rest import Relations
 from weave_nn.services.files.contract import FilesContract, ObserverContract
 from weave_nn.services.files.repository import FileRepository
 from weave_nn.services.files.service import EditLedger, FileService, Limits, ObserverService, Recorder
@@ -20,8 +21,8 @@ from weave_nn.vault.changes import recover, sweep
 log = structlog.get_logger(__name__)
 
 
-def files(runtime: Runtime) -> Component:
-    """The file service with its watcher."""
+def files(runtime: Runtime, *, relations: Callable[[str], Relations] | None = None) -> Component:
+    """The file service with its watcher; `relations` tells of a note's links where an index of them is composed."""
     parts = _Parts(runtime)
     contract = local(FilesContract, parts.service, runtime.database)
     return Component(
@@ -38,6 +39,7 @@ def files(runtime: Runtime) -> Component:
             version=__version__,
             read_only=runtime.settings.read_only,
             note_limit_bytes=parts.limits.note_bytes,
+            relations=relations,
         ),
         dialects=dict(api.DIALECTS),
         public_paths=api.PUBLIC_PATHS,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import structlog
 
 from weave_nn.entrypoints.composition import Component, Runtime
+from weave_nn.services.files.api import local_rest
 from weave_nn.services.sync import api, models, subscribers, tools
 from weave_nn.services.sync.contract import SyncContract
 from weave_nn.services.sync.service.indexing import Indexer
@@ -17,8 +18,8 @@ from weave_nn.shared.http import ReadinessCheck
 log = structlog.get_logger(__name__)
 
 
-def sync(runtime: Runtime) -> Component:
-    """Search, links and the graph, with the thread that keeps the index true."""
+def sync(runtime: Runtime) -> tuple[Component, SyncContract]:
+    """Search, links and the graph, with the thread that keeps the index true; and its contract, for other services."""
     indexer = Indexer(runtime.database, runtime.vault, runtime.vault_id)
     keeper = IndexKeeper(indexer)
 
@@ -36,7 +37,7 @@ def sync(runtime: Runtime) -> Component:
             return {"notes": service(work).count_notes()}
 
     contract = local(SyncContract, service, runtime.database)
-    return Component(
+    component = Component(
         name="sync",
         schema=models.SCHEMA,
         contract=contract,
@@ -46,6 +47,8 @@ def sync(runtime: Runtime) -> Component:
         background=[keeper],
         checks=[ReadinessCheck("index", keeper.check)],
         reading_paths=api.READING_PATHS,
+        dialects=dict.fromkeys(api.LOCAL_REST_PREFIXES, local_rest.DIALECT),
         rebuild=rebuild,
         counts=counts,
     )
+    return component, contract

@@ -41,7 +41,7 @@ class FilePage:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """One level of the vault: names of the folders and files in `path`, sorted, hidden ones left out."""
+    """One level of the vault: the paths of the folders and files in `path`, sorted, hidden ones left out."""
 
     path: str
     folders: tuple[str, ...]
@@ -254,7 +254,10 @@ class FilesContract(Protocol):
 
     @command
     def restore_file(self, trash_path: str, *, destination: str | None = None) -> Written:
-        """Put a trashed file back where it was, or at `destination`; raises `AlreadyExists` if that is taken."""
+        """Put a trashed file, or a folder with all in it, back where it was, or at `destination`.
+
+        Raises `AlreadyExists` if something is there. Of a folder the etag is empty.
+        """
         ...
 
     @command

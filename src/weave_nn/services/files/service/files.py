@@ -256,8 +256,16 @@ class FileService:
 
     def restore_file(self, trash_path: str, *, destination: str | None = None) -> Written:
         """Put a trashed file back."""
-        (applied,) = self._recorder.apply([Restore(trash_path, destination)])
-        return written_of(applied)
+        self._files.lock()
+        if not self._vault.locate(trash_path, hidden=True).is_dir():
+            (applied,) = self._recorder.apply([Restore(trash_path, destination)])
+            return written_of(applied)
+        source = normalize(trash_path, hidden=True)
+        target = normalize(destination or original(source))
+        moves = [(path, target + original(path)[len(original(source)) :]) for path in folder_files(self._vault, source)]
+        restored = self._recorder.apply([Restore(path, new) for path, new in moves]) if moves else ()
+        prune_folders(self._vault, source)
+        return Written(target, "", sum(written_of(each).size for each in restored), created=True)
 
     def run_batch(self, operations: Sequence[Operation]) -> tuple[Written | Moved | Trashed, ...]:
         """Do several operations, all or none."""

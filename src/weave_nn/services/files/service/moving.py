@@ -75,7 +75,7 @@ def folder_files(vault: Vault, folder: str) -> list[str]:
 def prune_folders(vault: Vault, folder: str) -> None:
     """Remove a folder and those in it as far as they are empty; one with anything in it stays."""
     try:
-        real = vault.locate(folder)
+        real = vault.locate(folder, hidden=True)
     except NoteNotFound:
         return
     for inner in sorted((entry for entry in real.rglob("*") if entry.is_dir()), reverse=True):
