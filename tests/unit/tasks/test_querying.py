@@ -207,7 +207,9 @@ def test_urgency_follows_the_documented_table() -> None:
     assert urgency(task, FRIDAY) == pytest.approx(3.0)
 
 
-_leaves = st.sampled_from(["done", "has id", "is recurring", "due before 2023-03-01", "tags include #c", "no due date"])
+_leaves = st.sampled_from(
+    ["done", "has id", "is recurring", "due before 2023-03-01", "path includes Work/", "no due date"]
+)
 _trees = st.recursive(
     _leaves.map(lambda leaf: f"({leaf})"),
     lambda inner: st.one_of(
@@ -228,6 +230,8 @@ def test_not_finds_the_complement_and_the_selection_loses_nothing(tree: str) -> 
     selection = parse_query(tree, FRIDAY).selection
     for task in (task for task in TASKS if task.id in found(tree)):
         assert not selection.status or task.status in selection.status
+        words = (selection.text or "").casefold().split()
+        assert all(word in f"{task.title} {task.heading} {task.note_path}".casefold() for word in words)
         assert all((day := task.date(name)) is not None and day <= high for name, high in selection.to_date.items())
 
 

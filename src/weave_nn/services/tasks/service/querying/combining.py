@@ -8,7 +8,7 @@ Source: https://publish.obsidian.md/tasks/Queries/Combining+Filters
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from weave_nn.services.tasks.service.querying.filters import Filter, NotUnderstood, Test
@@ -84,7 +84,7 @@ class _Reader:
             return _Reader(inner, self.leaf, self.depth + 1).whole()
         part = self.leaf(inner)
         explanation = (f"{inner} =>", *_indented(part.explanation)) if part.explanation else (inner,)
-        return Filter(part.test, explanation, part.statuses, part.bounds)
+        return replace(part, explanation=explanation)
 
     def matching(self, opening: str) -> int:
         closing = _CLOSING[opening]
@@ -106,7 +106,7 @@ def _combined(operator: str, parts: list[Filter]) -> Filter:
     # What holds for one part of an AND holds for the whole; the last part that says something is as good as any.
     statuses = next((part.statuses for part in reversed(parts) if part.statuses), ())
     bounds = {name: days for part in parts for name, days in part.bounds.items()}
-    return Filter(_all(parts), explanation, statuses, bounds)
+    return Filter(_all(parts), explanation, statuses, bounds, " ".join(part.words for part in parts if part.words))
 
 
 def _all(parts: list[Filter]) -> Test:

@@ -67,13 +67,15 @@ Test = Callable[[Task, Surroundings], bool]
 class Filter:
     """A test of tasks, how it is explained, and what a database can decide of it beforehand.
 
-    Every task that passes has one of `statuses` (when given), and for each date field in `bounds` a day within them.
+    Every task that passes has one of `statuses` (when given), for each date field in `bounds` a day within them, and
+    each of `words` in its title, heading or path.
     """
 
     test: Test
     explanation: tuple[str, ...] = ()
     statuses: tuple[StatusType, ...] = ()
     bounds: dict[DateField, tuple[date | None, date | None]] = field(default_factory=dict)
+    words: str = ""
 
 
 def parse_filter(text: str, today: date) -> Filter:
@@ -261,7 +263,12 @@ def _text(text: str, _today: date) -> Filter | None:
             (explanation,),
         )
     wanted = match["text"].strip().lower()
-    return Filter(lambda task, _: any(wanted in value.lower() for value in texts(task)) is not negated)
+    # Other letters may be folded differently by the database.
+    searchable = match["field"].lower() in {"description", "path", "heading", "filename"} and wanted.isascii()
+    return Filter(
+        lambda task, _: any(wanted in value.lower() for value in texts(task)) is not negated,
+        words=wanted if searchable and not negated else "",
+    )
 
 
 def _pattern(text: str) -> tuple["regex.Pattern[str]", str]:

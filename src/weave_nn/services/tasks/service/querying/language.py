@@ -82,7 +82,8 @@ class Query:
                     low[name] = max(start, low.get(name, start))
                 if end is not None:
                     high[name] = min(end, high.get(name, end))
-        return TaskSelection(status=statuses, from_date=low, to_date=high)
+        words = " ".join(found.words for found in self.filters if found.words)
+        return TaskSelection(status=statuses, from_date=low, to_date=high, text=words or None)
 
     def run(self, tasks: Iterable[Task], around: Surroundings, *, most: int) -> QueryResult:
         """Filter, sort, limit and group, in this order; at most `most` tasks are returned."""
@@ -90,9 +91,8 @@ class Query:
         total = len(found)
         found.sort(key=lambda task: (task.note_path, task.line))
         orders = [*self.sorts, *(_Order(name, reverse=False) for name in DEFAULT_SORTS)]
-        for reverse, run in reversed(
-            [(reverse, list(run)) for reverse, run in groupby(orders, lambda each: each.reverse)]
-        ):
+        runs = [(reverse, list(run)) for reverse, run in groupby(orders, lambda order: order.reverse)]
+        for reverse, run in reversed(runs):
             found.sort(key=_key([order.sort_key for order in run], around.today), reverse=reverse)
         found = found[: most if self.limit is None else min(self.limit, most)]
         groups = tuple(self._grouped(found, around.today))
