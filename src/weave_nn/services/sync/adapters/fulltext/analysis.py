@@ -113,9 +113,11 @@ def phrase(text: str, *, prefix: bool = False) -> Phrase | None:
 def pattern(asked: Phrase) -> re.Pattern[str]:
     """What finds in folded text what the index finds in its terms: whole words, whatever stands between them."""
     between = f"(?:(?![{_SIGNS}{_UNSPACED}{_EMOJI}])[\\W_])*"
-    before = "" if _SPECIAL.match(asked.runs[0]) else f"(?<![^\\W_{_UNSPACED}])(?<![{_SIGNS}])"
+    first, *others = (re.escape(run) for run in asked.runs)
+    # What must not stand before the first run is asked after it, so that the search is for a plain string.
+    before = "" if _SPECIAL.match(asked.runs[0]) else f"(?<![^\\W_{_UNSPACED}]{first})(?<![{_SIGNS}]{first})"
     after = "" if asked.prefix or _SPECIAL.match(asked.runs[-1]) else f"(?![^\\W_{_UNSPACED}]|[{_SIGNS}])"
-    return re.compile(before + between.join(re.escape(run) for run in asked.runs) + after)
+    return re.compile(between.join([first + before, *others]) + after)
 
 
 def _terms(folded: str) -> Iterator[str]:

@@ -1,0 +1,137 @@
+"""How fast notes are indexed and found, in the process: from the contract's call to its answer.
+
+The words of the generated vault are as frequent as those of a language (Zipf's law), so that common and rare words mean
+something. `rg` is measured beside it where it is installed: it has no index, and ranks nothing.
+"""
+
+import os
+import random
+import resource
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.report import Options, Table, percentile
+from weave_nn.services.sync.contract import SyncContract
+from weave_nn.services.sync.models import SCHEMA
+from weave_nn.services.sync.service.indexing import Indexer
+from weave_nn.services.sync.service.sync import SyncService
+from weave_nn.shared.contracts import local
+from weave_nn.shared.db import Database, upgrade
+from weave_nn.vault.store import Vault
+
+NAME = "search"
+VAULT_ID = "bench"
+NOTES = 10_000
+WORDS_PER_NOTE = 400
+VOCABULARY = 30_000
+ROUNDS = 200
+
+
+def run(options: Options) -> list[Table]:
+    """One table for each vault."""
+    tables = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_vault(folder / "generated", NOTES // 10 if options.quick else NOTES)
+        tables.append(_measure("generated", folder / "generated", folder))
+        if options.real_vault:
+            shutil.copytree(options.real_vault, folder / "real")
+            tables.append(_measure("real", folder / "real", folder))
+    return tables
+
+
+def make_vault(root: Path, notes: int) -> None:
+    pick = random.Random(1)
+    words = [_word(pick) for _ in range(VOCABULARY)]
+    weights = [1 / rank for rank in range(1, VOCABULARY + 1)]
+    for number in range(notes):
+        folder = root / pick.choice(["projects/acme", "projects/beta", "areas/home", "daily", "reading"])
+        folder.mkdir(parents=True, exist_ok=True)
+        text = pick.choices(words, weights, k=pick.randrange(WORDS_PER_NOTE // 4, WORDS_PER_NOTE * 2))
+        links = " ".join(f"[[{int(notes * pick.random() ** 3)}]]" for _ in range(5))
+        fields = f"status: {pick.choice(['active', 'done'])}\nrating: {pick.randrange(6)}"
+        head = f"---\n{fields}\n---\n# {' '.join(text[:4])}\n"
+        paragraphs = "\n\n".join(" ".join(text[start : start + 60]) for start in range(0, len(text), 60))
+        (folder / f"{number}.md").write_text(f"{head}\n{paragraphs}\n\n{links} #{words[number % 50]}\n")
+
+
+def _word(pick: random.Random) -> str:
+    return "".join(pick.choice("bcdfgklmnprst") + pick.choice("aeiou") for _ in range(pick.randrange(2, 5)))
+
+
+def _measure(name: str, root: Path, folder: Path) -> Table:
+    text_bytes = sum(path.stat().st_size for path in root.rglob("*.md"))
+    file = folder / f"{name}.db"
+    database = Database(f"sqlite:///{file}")
+    upgrade(database, [SCHEMA])
+    vault = Vault(root)
+    indexer = Indexer(database, vault, VAULT_ID)
+    contract = local(SyncContract, lambda work: SyncService(work, VAULT_ID), database)
+    first, processor = _timed(indexer.reconcile)
+    rows = [["first index, s (processor)", f"{first:.1f} ({processor:.1f})"]]
+    rows.append(["again, nothing changed, s", f"{_timed(indexer.reconcile)[0]:.2f}"])
+    rows.append(["one note changed and searchable, ms", f"{_change(database, indexer, contract, root) * 1000:.0f}"])
+    database.close()
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    rows.append(["index, times the text", f"{file.stat().st_size / text_bytes:.2f}"])
+    counts = _document_counts(file)
+    common, middle, rare = counts[5], counts[len(counts) // 50], counts[len(counts) // 2]
+    target = contract.search(common, limit=1).hits[0].path
+    for label, ask in (
+        (f"common word ({common})", lambda: contract.search(common)),
+        (f"less common word ({middle})", lambda: contract.search(middle)),
+        (f"rare word ({rare})", lambda: contract.search(rare)),
+        ("two words and a field", lambda: contract.search(f"{common} {middle} status:done")),
+        ("phrase", lambda: contract.search(f'"{common} {middle}"')),
+        ("prefix", lambda: contract.search(f"{middle[:3]}*")),
+        ("field alone", lambda: contract.search("rating:>=4")),
+        ("backlinks", lambda: contract.list_backlinks(target)),
+        ("neighbours, depth 2", lambda: contract.find_neighbours(target, depth=2)),
+        ("similar", lambda: contract.find_similar(target)),
+    ):
+        rows.append([f"{label}, p50 / p95 ms", _latencies(ask)])
+    if (ripgrep := shutil.which("rg")) is not None:
+        rows.append(["rg, rare word, p50 / p95 ms", _latencies(lambda: _ripgrep(ripgrep, rare, root), rounds=20)])
+    rows.append(["memory at most, MB", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}"])
+    return Table(f"Search in {name} notes, {text_bytes / 1e6:.0f} MB", ["what", "figure"], rows)
+
+
+def _timed(action: Callable[[], object]) -> tuple[float, float]:
+    begun, processor = time.perf_counter(), time.process_time()
+    action()
+    return time.perf_counter() - begun, time.process_time() - processor
+
+
+def _change(database: Database, indexer: Indexer, contract: SyncContract, root: Path) -> float:
+    path = next(root.rglob("*.md"))
+    begun = time.perf_counter()
+    with path.open("a") as file:
+        file.write("\nquetzalcoatl\n")
+        os.fsync(file.fileno())
+    with database.write() as work:
+        indexer.look_at(work, [path.relative_to(root).as_posix()])
+    assert contract.search("quetzalcoatl").hits
+    return time.perf_counter() - begun
+
+
+def _document_counts(file: Path) -> list[str]:
+    """Words by the number of notes that they are in, the most common first."""
+    with sqlite3.connect(file) as connection:
+        rows = connection.execute("SELECT term FROM note_search_terms WHERE length(term) > 3 ORDER BY doc DESC, term")
+        return [row[0] for row in rows]
+
+
+def _latencies(ask: Callable[[], object], rounds: int = ROUNDS) -> str:
+    ask()
+    times = [_timed(ask)[0] * 1000 for _ in range(rounds)]
+    return f"{percentile(times, 0.5):.1f} / {percentile(times, 0.95):.1f}"
+
+
+def _ripgrep(program: str, word: str, root: Path) -> None:
+    subprocess.run([program, "-lw", word, str(root)], stdout=subprocess.DEVNULL, check=False)
