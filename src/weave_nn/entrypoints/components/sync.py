@@ -14,6 +14,7 @@ from weave_nn.services.sync.service.sync import SyncService
 from weave_nn.shared.contracts import local
 from weave_nn.shared.db import UnitOfWork
 from weave_nn.shared.http import ReadinessCheck
+from weave_nn.shared.mcp import VaultServer
 
 log = structlog.get_logger(__name__)
 
@@ -37,13 +38,22 @@ def sync(runtime: Runtime) -> tuple[Component, SyncContract]:
             return {"notes": service(work).count_notes()}
 
     contract = local(SyncContract, service, runtime.database)
+
+    def read(path: str) -> bytes:
+        return runtime.vault.read(path, limit_bytes=runtime.settings.max_note_bytes).content
+
+    def register(server: VaultServer) -> None:
+        tools.register_tools(server, contract)
+        tools.register_resources(server, contract, read)
+        tools.register_prompts(server)
+
     component = Component(
         name="sync",
         schema=models.SCHEMA,
         contract=contract,
         subscriptions=subscribers.subscriptions(indexer, runtime.vault_id, keeper.request),
         routers=api.routers(contract),
-        register_tools=lambda server: tools.register_tools(server, contract),
+        register_tools=register,
         background=[keeper],
         checks=[ReadinessCheck("index", keeper.check)],
         reading_paths=api.READING_PATHS,
