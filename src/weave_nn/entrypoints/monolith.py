@@ -12,6 +12,7 @@ from weave_nn import __version__
 from weave_nn.entrypoints.components.files import files
 from weave_nn.entrypoints.components.relations import relations
 from weave_nn.entrypoints.components.sync import sync
+from weave_nn.entrypoints.components.tasks import tasks
 from weave_nn.entrypoints.composition import Background, Component, Runtime
 from weave_nn.shared import bus as shared_bus
 from weave_nn.shared.bus import Bus, BusCollector, Relay, Worker
@@ -30,7 +31,7 @@ MCP_PATH = "/mcp"
 def compose(runtime: Runtime) -> tuple[Component, ...]:
     """All services, in the order in which they are prepared and started."""
     sync_component, sync_contract = sync(runtime)
-    return (files(runtime, relations=relations(sync_contract)), sync_component)
+    return (files(runtime, relations=relations(sync_contract)), sync_component, tasks(runtime))
 
 
 def mcp_server(parts: Sequence[Component]) -> VaultServer:

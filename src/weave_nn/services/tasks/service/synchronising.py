@@ -51,10 +51,12 @@ class TaskSync:
         """Take note that an edit could not be made: the note wins."""
         self._answered(work, edit_id, path, reason)
 
-    def vault_reindexed(self, work: UnitOfWork) -> None:
-        """Look at every note whose version is another than the one that was read."""
+    def vault_reindexed(self, work: UnitOfWork, *, anew: bool = False) -> None:
+        """Look at every note whose version is another than the one that was read; with `anew`, at every note."""
         with self._database.read() as reading:
             known = self._tasks(reading).note_etags()
+        if anew:
+            known = dict.fromkeys(known, "")
         found = survey(self._vault, known, self._rules)
         tasks = self._tasks(work)
         unsettled = [(row, row.pending_edit) for row in tasks.unsettled()]
@@ -63,10 +65,13 @@ class TaskSync:
         self._reconciler(work).apply(found.changed, found.gone, quiet=found.first_seen)
         self._resume(work, unsettled)
 
-    def reconcile_all(self) -> None:
-        """Catch up with the vault at start, in a transaction of its own; raises `ScanFailed` if it cannot be read."""
+    def reconcile_all(self, *, anew: bool = False) -> None:
+        """Catch up with the vault, in a transaction of its own; raises `ScanFailed` if it cannot be read.
+
+        With `anew`, notes that look unchanged are read again too; tasks keep their ids.
+        """
         with self._database.write() as work:
-            self.vault_reindexed(work)
+            self.vault_reindexed(work, anew=anew)
 
     def _resume(self, work: UnitOfWork, unsettled: list[tuple[TaskRow, str | None]]) -> None:
         """Ask again for edits that got no answer, and for those that were never asked for."""

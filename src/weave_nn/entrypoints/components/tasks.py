@@ -1,0 +1,59 @@
+"""The task service as a component."""
+
+from collections.abc import Callable
+
+import structlog
+
+from weave_nn.entrypoints.composition import Component, Runtime
+from weave_nn.services.tasks import models, subscribers
+from weave_nn.services.tasks.api import router
+from weave_nn.services.tasks.contract import TasksContract, TaskSelection
+from weave_nn.services.tasks.repository import TaskRepository
+from weave_nn.services.tasks.service import TaskRules, TaskService, TaskSync
+from weave_nn.services.tasks.tools import register_tools
+from weave_nn.shared.contracts import local
+from weave_nn.shared.db import UnitOfWork
+from weave_nn.shared.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+
+def tasks(runtime: Runtime) -> Component:
+    """The task service, which catches up with the notes before anything is served."""
+    rules = TaskRules()
+    outbox = runtime.outbox("tasks")
+    sync = TaskSync(runtime.vault, runtime.database, runtime.vault_id, rules)
+    read_only = runtime.settings.read_only
+
+    def service(work: UnitOfWork) -> TaskService:
+        return TaskService(TaskRepository(work.session, runtime.vault_id), outbox(work), rules, runtime.vault_id)
+
+    contract = local(TasksContract, service, runtime.database)
+
+    def prepare() -> None:
+        try:
+            sync.reconcile_all()
+        except Unavailable as error:
+            # What the database has is served meanwhile, and events bring it up to date.
+            log.warning("tasks.not_reconciled", reason=str(error))
+
+    def counts() -> dict[str, int]:
+        return {"tasks": sum(group.count for group in contract.count_tasks(TaskSelection(), by="status"))}
+
+    def rebuild(progress: Callable[[int, int], None]) -> dict[str, int]:
+        progress(0, 1)
+        sync.reconcile_all(anew=True)
+        progress(1, 1)
+        return counts()
+
+    return Component(
+        name="tasks",
+        schema=models.SCHEMA,
+        contract=contract,
+        prepare=prepare,
+        subscriptions=subscribers.subscriptions(sync),
+        routers=[router(contract, read_only=read_only)],
+        register_tools=lambda server: register_tools(server, contract, read_only=read_only),
+        rebuild=rebuild,
+        counts=counts,
+    )
