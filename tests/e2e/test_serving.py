@@ -124,3 +124,16 @@ def test_hostile_notes_are_served_and_left_alone(make_server: Callable[..., Serv
         assert answer.body == content
         assert server.get(f"/files/{name}", Accept="application/vnd.olrapi.note+json").status == 200
         assert (server.vault / name).read_bytes() == content
+
+
+def test_a_second_process_stands_by_and_takes_over(make_server: Callable[..., Server]) -> None:
+    first = make_server().start()
+    second = Server(first.vault, first.data_dir).start()
+    try:
+        assert "stands_by" in second.log()
+        first.kill()
+        (second.vault / "After.md").write_text("noticed by the second")
+        wait_until(lambda: "After.md" in list_all(second))
+        assert second.get("/ready").status == 200
+    finally:
+        second.kill()

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import structlog
 from fastapi import FastAPI
 from mcp.server.transport_security import TransportSecuritySettings
 
 from weave_nn import __version__
+from weave_nn.entrypoints.caretaker import Caretaker
 from weave_nn.entrypoints.components.files import files
 from weave_nn.entrypoints.components.relations import relations
 from weave_nn.entrypoints.components.sync import sync
@@ -50,8 +51,7 @@ class Monolith:
     components: tuple[Component, ...]
     app: FastAPI
     mcp: VaultServer
-    _background: Sequence[Background]
-    _started: list[Background] = field(default_factory=list)
+    _caretaker: Caretaker
 
     def start(self) -> None:
         """Bring the schema up, mend what a crash left behind, and begin the work beside requests.
@@ -61,14 +61,11 @@ class Monolith:
         migrate(self.runtime, self.components)
         for part in self.components:
             part.prepare()
-        for background in self._background:
-            background.start()
-            self._started.append(background)
+        self._caretaker.start()
 
     def stop(self) -> None:
         """Finish what is in flight and close the database."""
-        while self._started:
-            self._started.pop().stop()
+        self._caretaker.stop()
         self.runtime.database.close()
 
 
@@ -93,8 +90,10 @@ def build(settings: Settings, instance: Instance) -> Monolith:
     # The worker declares its queues before anything is announced, so that nothing is announced to nobody.
     background: list[Background] = [worker, relay]
     background += [each for part in parts for each in part.background]
-    app = _app(runtime, parts, mcp, ReadinessCheck("bus", check_bus))
-    return Monolith(runtime, parts, app, mcp, background)
+    caretaker = Caretaker(instance.data_dir / "caretaker.lock", background)
+    checks = [ReadinessCheck("bus", check_bus), *(check for part in parts for check in part.checks)]
+    mine = [replace(check, check=caretaker.only_when_caring(check.check)) for check in checks]
+    return Monolith(runtime, parts, _app(runtime, parts, mcp, mine), mcp, caretaker)
 
 
 def migrate(runtime: Runtime, parts: Sequence[Component]) -> None:
@@ -102,7 +101,7 @@ def migrate(runtime: Runtime, parts: Sequence[Component]) -> None:
     upgrade(runtime.database, [shared_bus.SCHEMA, *(part.schema for part in parts)])
 
 
-def _app(runtime: Runtime, parts: Sequence[Component], mcp: VaultServer, bus_check: ReadinessCheck) -> FastAPI:
+def _app(runtime: Runtime, parts: Sequence[Component], mcp: VaultServer, checks: Sequence[ReadinessCheck]) -> FastAPI:
     settings, instance = runtime.settings, runtime.instance
     # Host and Origin are checked for every route by our own edge already.
     security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
@@ -136,7 +135,7 @@ def _app(runtime: Runtime, parts: Sequence[Component], mcp: VaultServer, bus_che
                 prefix: limit for part in parts for prefix, limit in part.body_bytes_by_prefix.items()
             },
         ),
-        checks=[bus_check, *(check for part in parts for check in part.checks)],
+        checks=checks,
         mounts={MCP_PATH: mcp_app},
         dialects={prefix: dialect for part in parts for prefix, dialect in part.dialects.items()},
         lifespan=lifespan,
