@@ -8,7 +8,6 @@ from typer.testing import CliRunner
 
 from weave_nn.entrypoints import monolith
 from weave_nn.entrypoints.cli.search import links, search
-from weave_nn.entrypoints.components.sync import sync
 from weave_nn.services.sync.contract import QueryRefused
 
 app = typer.Typer()
@@ -18,7 +17,6 @@ app.command()(links)
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(monolith, "compose", lambda runtime: (sync(runtime)[0],))
     monkeypatch.setenv("WEAVE_DATA_DIR", str(tmp_path / "state"))
     vault = tmp_path / "vault"
     vault.mkdir()

@@ -175,9 +175,9 @@ def test_stops_when_asked_and_goes_on_later(root: Path, tmp_path: Path) -> None:
     database, indexer = open_index(tmp_path / "index.db", vault)
     done: list[tuple[int, int]] = []
     first = indexer.reconcile(progress=lambda *counts: done.append(counts), stop=lambda: len(done) == 1)
-    assert done == [(64, 250)]
-    assert first.read == 64
-    assert indexer.reconcile().read >= 186
+    assert done == [(48, 250)]
+    assert first.read == 48
+    assert indexer.reconcile().read >= 202
     assert dump(database) == fresh_dump(vault, tmp_path)
 
 

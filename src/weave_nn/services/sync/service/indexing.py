@@ -7,6 +7,7 @@ one writer: others wait for one of them at most.
 """
 
 import time
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -26,9 +27,9 @@ INDEX_VERSION = 1
 """Raise it whenever the same note would be indexed otherwise than before: every note is then read again."""
 
 NOTE_LIMIT_BYTES = 64 * 1024 * 1024
-BATCH_NOTES = 64
-BATCH_BYTES = 256 * 1024
-LISTING_BATCH = 500
+BATCH_NOTES = 48
+BATCH_BYTES = 192 * 1024
+LISTING_BATCH = 200
 RETRY_LIMIT = 5
 # A file may change twice within one tick of its clock; marks are trusted only when they are older than this.
 _SETTLED_NS = 2_000_000_000
@@ -108,9 +109,9 @@ class Indexer:
 
     def _begin(self, session: Session, *, anew: bool) -> None:
         writer = self._writer(session)
-        if writer.lock() != INDEX_VERSION or anew:
+        if writer.lock() != _version() or anew:
             writer.forget_content()
-            writer.set_version(INDEX_VERSION)
+            writer.set_version(_version())
 
     def _list(self, records: Sequence[FileRecord | Absent], stop: Callable[[], bool]) -> None:
         for start in range(0, len(records), LISTING_BATCH):
@@ -161,7 +162,7 @@ class Indexer:
         writer = self._writer(session)
         # From here on nobody else records, so what is still so now stays so in the index.
         if writer.lock() is None:
-            writer.set_version(INDEX_VERSION)
+            writer.set_version(_version())
         known = writer.known([_path(each) for each in found])
         gone: list[str] = []
         present: list[FileRecord] = []
@@ -194,6 +195,11 @@ class Indexer:
 
     def _writer(self, session: Session) -> IndexWriter:
         return IndexWriter(session, self._vault_id, self._fulltext)
+
+
+def _version() -> int:
+    """The version of the index: of the program's way, and of the tables of characters that come with Python."""
+    return 100 * INDEX_VERSION + int(unicodedata.unidata_version.partition(".")[0])
 
 
 def _path(found: FileRecord | Absent) -> str:
