@@ -1,3 +1,4 @@
+import os
 import threading
 import unicodedata
 from pathlib import Path
@@ -100,6 +101,18 @@ def test_what_is_staged_stays_staged_and_is_left_to_the_user(stand: Stand) -> No
     stand.sh("commit", "-qm", "mine")
     assert stand.commit() == "notes: update 1 (Mine)"
     assert not stand.sh.status()
+
+
+def test_an_edit_of_the_same_length_in_the_same_second_is_seen(stand: Stand) -> None:
+    moment = (1_700_000_000, 1_700_000_000)
+    stand.sh("config", "core.trustctime", "false")
+    os.utime(stand.write("Home.md", "one\n"), moment)
+    stand.sh("commit", "-qam", "one")
+    stand.carry()
+    os.utime(stand.root / ".git/index", moment)
+    os.utime(stand.write("Home.md", "two\n"), moment)
+    assert stand.commit() == "notes: update 1 (Home)"
+    assert stand.sh("show", "HEAD:Home.md") == "two\n"
 
 
 def test_a_note_that_is_known_but_not_staged_is_committed(stand: Stand) -> None:

@@ -5,7 +5,6 @@ moment is never undone; and it is moved under git's lock of the index, with the 
 """
 
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -124,7 +123,7 @@ def land(repository: Repository, before: str | None, after: str, reason: str, dr
     with locking.index_lock(repository) as lock:
         repository.require_no_operation()
         if drafted and drafted.index_mark is not None and drafted.index_mark == index_mark(repository):
-            shutil.copyfile(repository.git_dir / locking.DRAFT, lock.file)
+            locking.copy_index(repository.git_dir / locking.DRAFT, lock.file)
         else:
             _follow(repository, before, after, lock.file)
         locking.record(repository, locking.Step(before, after))
@@ -159,7 +158,7 @@ def _follow(repository: Repository, before: str | None, after: str, target: Path
     git = repository.git.with_environment(GIT_INDEX_FILE=str(scratch))
     try:
         if repository.index.exists():
-            shutil.copyfile(repository.index, scratch)
+            locking.copy_index(repository.index, scratch)
         else:
             git.run("read-tree", "--empty")
         old = before or repository.empty_tree()
@@ -167,7 +166,7 @@ def _follow(repository: Repository, before: str | None, after: str, target: Path
         moved = [each for each in entries_between(git, old, after) if each.path not in staged]
         if moved:
             git.run("update-index", "-z", "--add", "--replace", "--index-info", stdin=index_info(moved))
-        shutil.copyfile(scratch, target)
+        locking.copy_index(scratch, target)
     finally:
         scratch.unlink(missing_ok=True)
 

@@ -25,8 +25,9 @@ _DIFF_OPTIONS = (
     "--dst-prefix=b/",
 )
 # Words of alphabets with two bytes a letter belong together; a Chinese character or an emoji is a word by itself. In
-# the C locale expressions match bytes, so that characters must be spelled out.
-_WORD = rb"([A-Za-z0-9_]|[\xc2-\xdf][\x80-\xbf])+|[\xe0-\xf7][\x80-\xbf]+|[^[:space:]]"
+# the C locale expressions match bytes, and know no ranges of those above 127.
+_TWO, _MORE, _REST = bytes(range(0xC2, 0xE0)), bytes(range(0xE0, 0xF8)), bytes(range(0x80, 0xC0))
+_WORD = b"([A-Za-z0-9_]|[%b][%b])+|[%b][%b]+|[^[:space:]]" % (_TWO, _REST, _MORE, _REST)
 _REVISION_LENGTH = 256
 
 

@@ -115,6 +115,13 @@ def index_lock_age_seconds(repository: Repository) -> float | None:
     return None
 
 
+def copy_index(source: Path, target: Path) -> None:
+    """Copy an index with its time: git trusts no entry that is as young as the index which it stands in."""
+    status = source.stat()
+    shutil.copyfile(source, target)
+    os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """HEAD is about to go from one commit (None: from no commit at all) to another, and the index to follow."""

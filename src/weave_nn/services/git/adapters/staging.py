@@ -1,11 +1,10 @@
 """Drafting a commit in an index of our own, so that the user's index and what is half staged in it stay as they are."""
 
 import os
-import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from weave_nn.services.git.adapters.locking import DRAFT
+from weave_nn.services.git.adapters.locking import DRAFT, copy_index
 from weave_nn.services.git.adapters.place import Repository, look
 from weave_nn.services.git.adapters.process import Git
 
@@ -90,7 +89,7 @@ def _begin(repository: Repository, parent: str | None, *, fresh: bool) -> tuple[
     mark = index_mark(repository)
     if mark is not None and not fresh:
         # Where nothing is staged the user's index is the parent's tree, and knows the files' times already.
-        shutil.copyfile(repository.index, repository.git_dir / DRAFT)
+        copy_index(repository.index, repository.git_dir / DRAFT)
         return mark
     draft_git(repository).run("read-tree", parent or "--empty")
     return None

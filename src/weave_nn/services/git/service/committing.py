@@ -85,7 +85,6 @@ class Committer:
         self._loop = Loop("git-commit", self._step, wake=self._wake_up)
         self._wake = threading.Event()
         self._noted = False
-        self._after_crash = True
         self._rest_until = 0.0
         self._rest_seconds = _FIRST_REST_SECONDS
         self._seen_until: datetime | None = None
@@ -118,12 +117,8 @@ class Committer:
         with writing(repository):
             with self._database.read() as work:
                 pending = self._rows(work).pending()
-            if self._after_crash and pending:
-                pending = self._without_committed(repository, pending)
-            self._after_crash = True
-            made = self._commit(repository, pending) if pending else None
-            self._after_crash = False
-        return made
+            pending = self._without_committed(repository, pending)
+            return self._commit(repository, pending) if pending else None
 
     def _repository(self) -> Repository | None:
         try:
@@ -144,12 +139,16 @@ class Committer:
     def _commit(self, repository: Repository, pending: Sequence[Pending]) -> Made:
         names = [each.path for each in pending]
         paths = None if _EVERYTHING in names else [repository.git_path(name) for name in names]
-        event_ids = sorted({each.event_id for each in pending} - {_START})
+        events = {each.path: each.event_id for each in pending if each.event_id != _START}
         if self._rules.validation == "block" and (faults := check_notes(self._vault, names)):
             shown = "; ".join(f"{each.path}:{each.line} {each.message}" for each in faults[:3])
             raise NotesRefused(f"Not committed: {shown}.", hint="Mend the notes, or set WEAVE_GIT_VALIDATION=report.")
 
         def message(changes: Sequence[Change]) -> str:
+            touched = [
+                repository.vault_path(path) for each in changes for path in (each.path, each.previous_path) if path
+            ]
+            event_ids = sorted({events[path] for path in touched if path in events})
             return compose(changes, repository.prefix, event_ids)
 
         made = commit_paths(repository, paths, message, self._rules.author)
@@ -177,7 +176,7 @@ class Committer:
 
     def _without_committed(self, repository: Repository, pending: Sequence[Pending]) -> list[Pending]:
         """What is left after a crash between a commit and the record of it; the commit is announced then."""
-        if repository.head() is None:
+        if not pending or repository.head() is None:
             return list(pending)
         layout = f"--format=%H%x00%s%x00%(trailers:key={TRAILER},valueonly,separator=%x2C)"
         words = split_nul(repository.git.run("log", "-z", f"--max-count={_RECENT_COMMITS}", layout) + b"\0")
@@ -187,6 +186,8 @@ class Committer:
             for event_id in event_ids.split(",")
         }
         done = [each for each in pending if each.event_id in commits]
+        if not done:
+            return list(pending)
         with self._database.write() as work:
             for commit, subject in {commits[each.event_id] for each in done}:
                 paths = tuple(each.path for each in done if commits[each.event_id][0] == commit)
