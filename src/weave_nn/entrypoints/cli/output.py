@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
 
 import typer
@@ -17,7 +18,11 @@ def wants_json(*, chosen: bool | None) -> bool:
 
 def print_json(value: Any) -> None:
     """Print one JSON value; over several lines for people, on one line for scripts."""
-    typer.echo(json.dumps(value, ensure_ascii=False, default=str, indent=2 if sys.stdout.isatty() else None))
+    typer.echo(json.dumps(value, ensure_ascii=False, default=_plain, indent=2 if sys.stdout.isatty() else None))
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -27,7 +27,7 @@ def search(
     data_dir: DataDirOption = None,
     as_json: JsonOption = None,
 ) -> None:
-    r"""Search the notes, best first.
+    """Search the notes, best first.
 
     All words are required; also "a phrase", begin*, -not, one OR other, tag:area, path:Projects/, title:word,
     has:tasks, modified:>7d, and any frontmatter field: status:done, rating:>=4, due:2026-01-01..2026-02-01.
@@ -67,7 +67,7 @@ def links(
     data_dir: DataDirOption = None,
     as_json: JsonOption = None,
 ) -> None:
-    r"""Show the links to a note.
+    """Show the links to a note.
 
     \b
     weave links 'Projects/Boat.md' --vault ~/Notes
