@@ -3,19 +3,17 @@
 The trees are run without an `env.py` each: what such a file would say is the same for all of them and stands here.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.runtime.environment import EnvironmentContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, DateTime, Dialect, MetaData, TypeDecorator
+from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator, column, inspect, select, table
 
-from weave_nn.shared.db.engine import Database, DatabaseTooNew, translated
+from weave_nn.shared.db.engine import Database
+
+_REVISION_FILE = re.compile(r"r?(\d{4})_\w+\.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,12 @@ class SchemaTree:
     def version_table(self) -> str:
         """The table that holds this tree's revision."""
         return f"alembic_version_{self.name}"
+
+    @property
+    def head(self) -> str:
+        """The last revision: its files are numbered (`0002_shares.py`), and its revisions as well (`files_0002`)."""
+        numbers = [match[1] for each in self.folder.iterdir() if (match := _REVISION_FILE.fullmatch(each.name))]
+        return f"{self.name}_{max(numbers)}"
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -74,6 +78,8 @@ def upgrade(database: Database, trees: Sequence[SchemaTree], target: str = "head
     Raises `DatabaseTooNew`, before anything is changed, when a tree stands at a revision that this program lacks;
     `DatabaseBusy` or `DatabaseUnusable` when the database is locked or cannot be written.
     """
+    if target == "heads" and _at_head(database, trees):
+        return
     _migrate(database, trees, target, up=True)
 
 
@@ -82,52 +88,18 @@ def downgrade(database: Database, trees: Sequence[SchemaTree], target: str) -> N
     _migrate(database, trees, target, up=False)
 
 
-def _migrate(database: Database, trees: Sequence[SchemaTree], target: str, *, up: bool) -> None:
-    with translated(database.url), database.writer.connect() as connection:
-        # Batch mode copies a table and drops the old one; with foreign keys on, the drop would delete child rows.
-        # SQLite ignores the pragma inside a transaction, and a statement through SQLAlchemy would begin one.
-        raw: Any = connection.connection.dbapi_connection
-        raw.execute("PRAGMA foreign_keys=OFF")
-        try:
-            scripts = [(tree, _script(tree)) for tree in trees]
-            for tree, script in scripts:
-                _refuse_newer(connection, tree, script)
-            connection.commit()
-            for tree, script in scripts:
-                _run(connection, tree, script, target, up=up)
-        finally:
-            connection.rollback()
-            raw.execute("PRAGMA foreign_keys=ON")
-
-
-def _script(tree: SchemaTree) -> ScriptDirectory:
-    return ScriptDirectory(str(tree.folder), version_locations=[str(tree.folder)])
-
-
-def _refuse_newer(connection: Connection, tree: SchemaTree, script: ScriptDirectory) -> None:
-    context = MigrationContext.configure(connection, opts={"version_table": tree.version_table})
-    known = {revision.revision for revision in script.walk_revisions()}
-    unknown = set(context.get_current_heads()) - known
-    if unknown:
-        raise DatabaseTooNew(
-            f"The database is of a newer version (schema {tree.name} at {', '.join(sorted(unknown))}).",
-            hint="Upgrade weave-nn, or restore a backup made by this version.",
+def _at_head(database: Database, trees: Sequence[SchemaTree]) -> bool:
+    with database.read() as work:
+        present = set(inspect(work.session.connection()).get_table_names())
+        return all(
+            tree.version_table in present
+            and work.session.scalars(select(column("version_num")).select_from(table(tree.version_table))).all()
+            == [tree.head]
+            for tree in trees
         )
 
 
-def _run(connection: Connection, tree: SchemaTree, script: ScriptDirectory, target: str, *, up: bool) -> None:
-    def revisions(current: Any, _context: object) -> Any:
-        # Alembic's commands use these two; without an env.py there is no public way to them.
-        steps = script._upgrade_revs if up else script._downgrade_revs  # noqa: SLF001 - see above
-        return steps(target, current)
+def _migrate(database: Database, trees: Sequence[SchemaTree], target: str, *, up: bool) -> None:
+    from weave_nn.shared.db.migrating import migrate  # noqa: PLC0415 - most starts need no Alembic, which is slow to import
 
-    environment = EnvironmentContext(Config(), script, fn=revisions)
-    environment.configure(
-        connection=connection,
-        target_metadata=tree.metadata,
-        version_table=tree.version_table,
-        render_as_batch=True,
-    )
-    with environment.begin_transaction():
-        environment.run_migrations()
-    connection.commit()
+    migrate(database, trees, target, up=up)
