@@ -15,7 +15,7 @@ def config(vault: VaultArgument = None, *, as_json: JsonOption = None) -> None:
     weave config                 what a command started here would use
     weave config ~/Notes         with the data folder of that vault
     weave config --json | jq     for scripts
-    """  # noqa: D301 - the backslash-b keeps typer from re-wrapping the examples
+    """
     settings = load_settings(vault=vault).describe()
     if wants_json(chosen=as_json):
         print_json([asdict(setting) for setting in settings])

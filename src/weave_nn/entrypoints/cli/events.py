@@ -42,7 +42,7 @@ def tail(
     \b
     weave events tail ~/Notes -f
     weave events tail --topic 'vault.file.*' -n 100 | jq .subject
-    """  # noqa: D301 - the backslash-b keeps typer from re-wrapping the examples
+    """
     from weave_nn.shared.bus.topics import check_pattern, matches
 
     check_pattern(topic)
@@ -77,7 +77,7 @@ def dead(
     \b
     weave events dead ~/Notes
     weave events dead --queue task_sync --json
-    """  # noqa: D301 - the backslash-b keeps typer from re-wrapping the examples
+    """
     with _bus(vault=vault, data_dir=data_dir) as bus:
         letters = bus.dead_letters(queue=queue, limit=count)
     if wants_json(chosen=as_json):
@@ -105,7 +105,7 @@ def replay(
     \b
     weave events replay 17 18 --vault ~/Notes
     weave events replay --all --vault ~/Notes
-    """  # noqa: D301 - the backslash-b keeps typer from re-wrapping the examples
+    """
     if bool(ids) == every:
         raise typer.BadParameter("give either ids or --all")
     with _bus(vault=vault, data_dir=data_dir) as bus:

@@ -13,6 +13,6 @@ def key(vault: VaultArgument = None, *, data_dir: DataDirOption = None) -> None:
     \b
     weave key ~/Notes
     curl -H "Authorization: Bearer $(weave key ~/Notes)" http://127.0.0.1:8000/files
-    """  # noqa: D301 - the backslash-b keeps typer from re-wrapping the examples
+    """
     settings = load_settings(vault=vault, data_dir=data_dir).settings
     typer.echo(open_instance(settings).api_key.get_secret_value())

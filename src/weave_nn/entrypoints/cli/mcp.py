@@ -12,7 +12,7 @@ def mcp(vault: VaultArgument = None, *, read_only: ReadOnlyOption = None, data_d
     \b
     weave mcp ~/Notes
     weave mcp ~/Notes --read-only      without the tools that change notes
-    """  # noqa: D301 - the backslash-b keeps typer from re-wrapping the examples
+    """
     settings = load_settings(vault=vault, read_only=read_only, data_dir=data_dir).settings
     instance = open_instance(settings, serving=True)
     from weave_nn.entrypoints import mcp_stdio

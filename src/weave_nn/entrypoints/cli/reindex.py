@@ -11,7 +11,7 @@ def reindex(vault: VaultArgument = None, *, data_dir: DataDirOption = None, as_j
 
     \b
     weave reindex ~/Notes
-    """  # noqa: D301 - the backslash-b keeps typer from re-wrapping the examples
+    """
     settings = load_settings(vault=vault, data_dir=data_dir).settings
     instance = open_instance(settings)
     from rich.console import Console

@@ -22,7 +22,7 @@ def status(vault: VaultArgument = None, *, data_dir: DataDirOption = None, as_js
     \b
     weave status ~/Notes
     weave status --json | jq .server.ready
-    """  # noqa: D301 - the backslash-b keeps typer from re-wrapping the examples
+    """
     settings = load_settings(vault=vault, data_dir=data_dir).settings
     server, counts = _server(settings), _counts(settings)
     if wants_json(chosen=as_json):

@@ -39,7 +39,7 @@ def list_(
     \b
     weave tasks list ~/Notes
     weave tasks list -q 'not done; due before next week; sort by priority' --json
-    """  # noqa: D301 - the backslash-b keeps typer from re-wrapping the examples
+    """
     with _tasks(vault=vault, data_dir=data_dir) as contract:
         result = contract.query_tasks("\n".join(part.strip() for part in query.split(";")), limit=count)
     if wants_json(chosen=as_json):
@@ -69,7 +69,7 @@ def add(
 
     \b
     weave tasks add 'buy milk #home' --due 2026-12-01 --vault ~/Notes
-    """  # noqa: D301 - as above
+    """
     from weave_nn.services.tasks.contract import NewTask
 
     new = NewTask(title, note_path=note, project_id=project, due_date=due.date() if due else None, source="cli")
@@ -93,7 +93,7 @@ def done(
 
     \b
     weave tasks done 3f2a81bc --vault ~/Notes
-    """  # noqa: D301 - as above
+    """
     with _tasks(vault=vault, data_dir=data_dir) as contract:
         completed = contract.complete_task(_whole_id(contract, task_id))
     if wants_json(chosen=as_json):

@@ -42,7 +42,7 @@ def up(
     weave up ~/Notes
     weave up ~/Notes --port 9000 --read-only
     WEAVE_VAULT=~/Notes weave up
-    """  # noqa: D301 - the backslash-b keeps typer from re-wrapping the examples
+    """
     # Being asked to stop is a success, also while the start is still under way.
     signal.signal(signal.SIGTERM, _stop)
     configuration = load_settings(vault=vault, host=host, port=port, read_only=read_only, data_dir=data_dir)
