@@ -63,6 +63,7 @@ def router(contract: FilesContract, *, read_only: bool = False, note_limit_bytes
     # In each, the routes that take the path of a file come last, because it matches everything.
     add_operations(reads, writes, contract)
     _add_reading(reads, contract)
+    _add_writing(writes, contract)
     _add_editing(writes, contract, note_limit_bytes)
     routes = APIRouter(tags=["files"])
     routes.include_router(reads)
@@ -120,9 +121,7 @@ def _add_reading(routes: APIRouter, contract: FilesContract) -> None:
         return send_file(contract, path, wanted)
 
 
-def _add_editing(writes: APIRouter, contract: FilesContract, note_limit_bytes: int) -> None:
-    text = Depends(bounded_body(note_limit_bytes))
-
+def _add_writing(writes: APIRouter, contract: FilesContract) -> None:
     @writes.post(
         "",
         summary="Make a file that is not there yet",
@@ -150,6 +149,24 @@ def _add_editing(writes: APIRouter, contract: FilesContract, note_limit_bytes: i
         except AlreadyExists as error:
             raise exists_already(contract, path) from error
 
+    @writes.delete(
+        "/{path:path}",
+        summary="Move a file or folder to the trash",
+        responses={204: {"description": "Removed for good"}, **WRITTEN},
+        response_model=Trashed,
+    )
+    def delete_file(
+        path: FilePath,
+        if_match: IfMatch,
+        permanent: Annotated[bool, Query(description="Remove it for good instead.")] = False,  # noqa: FBT002 - a query
+    ) -> Trashed | Response:
+        trashed = contract.delete_file(path, if_match=seen_version(if_match, contract, path), permanent=permanent)
+        return Response(status_code=204) if trashed is None else trashed
+
+
+def _add_editing(writes: APIRouter, contract: FilesContract, note_limit_bytes: int) -> None:
+    text = Depends(bounded_body(note_limit_bytes))
+
     @writes.post("/.replace/{path:path}", summary="Replace a piece of a note's text", responses=WRITTEN)
     def replace_text(
         path: PathOfView, body: Annotated[TextReplacement, Body()], if_match: IfMatch, response: Response
@@ -166,8 +183,14 @@ def _add_editing(writes: APIRouter, contract: FilesContract, note_limit_bytes: i
         responses=CREATED | WRITTEN,
         openapi_extra=_TEXT,
     )
-    def append_file(path: FilePath, if_match: IfMatch, content: Annotated[bytes, text]) -> Response:
-        return _respond(contract.append_file(path, content, if_match=seen_version(if_match, contract, path)))
+    def append_file(
+        path: FilePath,
+        if_match: IfMatch,
+        content: Annotated[bytes, text],
+        heading: Annotated[str | None, Query(description="The section to add to, made if missing.")] = None,
+    ) -> Response:
+        seen = seen_version(if_match, contract, path)
+        return _respond(contract.append_file(path, content, heading=heading, if_match=seen))
 
     @writes.patch(
         "/{path:path}",
@@ -179,20 +202,6 @@ def _add_editing(writes: APIRouter, contract: FilesContract, note_limit_bytes: i
     def patch_file(path: FilePath, if_match: IfMatch, patches: Annotated[bytes, text]) -> Response:
         seen = seen_version(if_match, contract, path)
         return _respond(contract.patch_file(path, patches_of(patches), if_match=seen))
-
-    @writes.delete(
-        "/{path:path}",
-        summary="Move a file or folder to the trash",
-        responses={204: {"description": "Removed for good"}, **WRITTEN},
-        response_model=Trashed,
-    )
-    def delete_file(
-        path: FilePath,
-        if_match: IfMatch,
-        permanent: Annotated[bool, Query(description="Remove it for good instead.")] = False,  # noqa: FBT002 - a query
-    ) -> Trashed | Response:
-        trashed = contract.delete_file(path, if_match=seen_version(if_match, contract, path), permanent=permanent)
-        return Response(status_code=204) if trashed is None else trashed
 
 
 def _patch_body() -> dict[str, Any]:
