@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from weave_nn.services.files.events import LineEdit
-from weave_nn.shared.errors import Conflict
+from weave_nn.shared.errors import Conflict, InvalidInput
 from weave_nn.vault.parse import parse
 from weave_nn.vault.text import TextStyle, is_valid_utf8
 
@@ -54,6 +54,8 @@ def append_text(present: bytes, added: bytes) -> bytes:
 
 def append_to_section(present: bytes, heading: str, added: str) -> bytes:
     """Add text at the end of a section, which is made when it is missing; a list or table there simply goes on."""
+    if not heading.strip() or len(heading.splitlines()) > 1:
+        raise InvalidInput(f"{heading!r} is no heading.", hint="Give its text, one line.", field="heading")
     lines = _LINE.findall(present)[:-1]
     end = _section_end(lines, heading)
     before = _CONTINUES.match(lines[end - 1]) if end else None
