@@ -186,9 +186,9 @@ def identity(git: Git, author: Author) -> Git:
     return git.with_environment(**variables)
 
 
-def commit_tree(git: Git, tree: str, parents: Sequence[str], message: bytes) -> str:
-    """Make a commit object, signed if the user signs commits."""
-    signs = git.line("config", "--type=bool", "--get", "commit.gpgSign", codes=(0, 1)) == "true"
+def commit_tree(git: Git, tree: str, parents: Sequence[str], message: bytes, *, sign: bool = True) -> str:
+    """Make a commit object, signed if the user signs commits and `sign` does not forbid it."""
+    signs = sign and git.line("config", "--type=bool", "--get", "commit.gpgSign", codes=(0, 1)) == "true"
     options = [option for parent in parents for option in ("-p", parent)]
     return os.fsdecode(git.run("commit-tree", tree, *options, *(["-S"] if signs else []), stdin=message)).strip()
 

@@ -21,6 +21,7 @@ from weave_nn.shared.errors import Unavailable
 
 LOCK = "weave-nn.lock"
 DRAFT = "weave-nn.draft"
+CHECKOUT = "weave-nn.checkout"
 _OWN_INDEX_LOCK = "weave-nn.index"
 _RECORD = "weave-nn.record"
 _POLL_SECONDS = 0.02
@@ -161,6 +162,7 @@ def _mend(repository: Repository) -> None:
     own.unlink(missing_ok=True)
     for leftover in (DRAFT, f"{DRAFT}.lock"):
         (repository.git_dir / leftover).unlink(missing_ok=True)
+    shutil.rmtree(repository.git_dir / CHECKOUT, ignore_errors=True)
 
 
 def _held(lock: Path) -> tuple[str, str]:

@@ -120,6 +120,12 @@ class Committer:
             pending = self._without_committed(repository, pending)
             return self._commit(repository, pending) if pending else None
 
+    def commit_everything(self) -> None:
+        """Commit whatever differs in the vault, noticed or not."""
+        with self._database.write() as work:
+            self.note(work, [_EVERYTHING], _START)
+        self.commit_pending()
+
     def _repository(self) -> Repository | None:
         try:
             return Repository.find(self._git)
