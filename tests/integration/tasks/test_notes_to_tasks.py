@@ -81,6 +81,16 @@ def test_equal_lines_keep_their_order(stand: Stand) -> None:
     assert [task.id for task in stand.all()][1:] == ids
 
 
+def test_of_two_equal_lines_the_one_that_was_not_deleted_stays(stand: Stand) -> None:
+    stand.write("a.md", "- [ ] same\n- [ ] same\n")
+    stand.carry()
+    first, second = stand.all()
+    stand.tasks.delete_task(first.id)
+    stand.carry()
+    assert stand.read("a.md") == "- [ ] same\n"
+    assert [task.id for task in stand.all()] == [second.id]
+
+
 def test_a_renamed_note_keeps_its_tasks(stand: Stand) -> None:
     stand.write("a.md", "- [ ] one\n- [ ] two\n")
     stand.carry()

@@ -83,6 +83,7 @@ def register_tools(server: VaultServer, tasks: TasksContract, *, read_only: bool
     _register_finding(server, tasks)
     _register_prompts(server)
     if not read_only:
+        _register_creating(server, tasks)
         _register_changing(server, tasks)
 
 
@@ -116,7 +117,7 @@ def _register_finding(server: VaultServer, tasks: TasksContract) -> None:
         return FoundTasks(tasks=[_shown(task) for task in page.tasks], more=more)
 
 
-def _register_changing(server: VaultServer, tasks: TasksContract) -> None:
+def _register_creating(server: VaultServer, tasks: TasksContract) -> None:
     @server.tool(annotations=ADDS)
     def create_task(
         title: Annotated[str, Field(description="one line, may hold #tags")],
@@ -145,6 +146,8 @@ def _register_changing(server: VaultServer, tasks: TasksContract) -> None:
         )
         return _shown(tasks.create_task(new, idempotency_key=request_key))
 
+
+def _register_changing(server: VaultServer, tasks: TasksContract) -> None:
     @server.tool(annotations=CHANGES)
     def update_task(
         id: TaskId,  # noqa: A002 - the name that the model reads in find_tasks

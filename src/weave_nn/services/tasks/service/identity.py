@@ -15,31 +15,35 @@ MOST_COMPARISONS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Trait:
-    """What lines are recognised by. `texts` are the lines that it may stand as; `core` is its text with its dates.
+    """What lines are recognised by. `text` is the line as it is, or will be; `core` is its text with its dates.
 
-    With `exact`, only one of the texts will do: the line was asked for and may not stand in the note yet.
+    `former` is the line as it was before an edit that may not be made yet: it counts for a line that is nobody's
+    `text`, or of two equal lines the one that is left would be taken for the one that was to go. With `exact`, only
+    the text will do: the line was asked for and may not stand in the note yet.
     """
 
-    texts: tuple[str, ...]
+    text: str | None
     title: str
     core: Hashable
     reference: str | None
     block_id: str | None
     exact: bool = False
+    former: str | None = None
 
 
 def recognise(known: Sequence[Trait], seen: Sequence[Trait]) -> dict[int, int]:
     """Which `seen` line each known task is now: places in `seen` by places in `known`, both in the note's order."""
     pairs: dict[int, int] = {}
     loose = [place for place, trait in enumerate(known) if not trait.exact]
-    if [trait.texts[-1:] for trait in known] == [trait.texts for trait in seen]:
+    if [trait.text for trait in known] == [trait.text for trait in seen]:
         return {place: place for place in range(len(known))}
     everything = range(len(known))
-    _by_key(everything, known, seen, pairs, lambda trait: [trait.reference] if trait.reference else [])
-    _by_key(everything, known, seen, pairs, lambda trait: [trait.block_id] if trait.block_id else [])
-    _by_key(everything, known, seen, pairs, lambda trait: trait.texts)
-    _by_key(loose, known, seen, pairs, lambda trait: [trait.core])
-    _by_key(loose, known, seen, pairs, lambda trait: [trait.title])
+    _by_key(everything, known, seen, pairs, lambda trait: trait.reference)
+    _by_key(everything, known, seen, pairs, lambda trait: trait.block_id)
+    _by_key(everything, known, seen, pairs, lambda trait: trait.text)
+    _by_key(everything, known, seen, pairs, lambda trait: trait.former or trait.text)
+    _by_key(loose, known, seen, pairs, lambda trait: trait.core)
+    _by_key(loose, known, seen, pairs, lambda trait: trait.title)
     _by_likeness(loose, known, seen, pairs)
     return pairs
 
@@ -49,18 +53,15 @@ def _by_key(
     known: Sequence[Trait],
     seen: Sequence[Trait],
     pairs: dict[int, int],
-    keys: Callable[[Trait], Iterable[Hashable]],
+    key_of: Callable[[Trait], Hashable],
 ) -> None:
     taken = set(pairs.values())
     places: dict[Hashable, list[int]] = {}
     for place, trait in enumerate(seen):
-        if place not in taken:
-            for key in keys(trait):
-                places.setdefault(key, []).append(place)
+        if place not in taken and key_of(trait) is not None:
+            places.setdefault(key_of(trait), []).append(place)
     for place in candidates:
-        if place in pairs:
-            continue
-        found = next((places[key] for key in keys(known[place]) if places.get(key)), None)
+        found = None if place in pairs else places.get(key_of(known[place]))
         if found:
             pairs[place] = found.pop(0)
 

@@ -189,13 +189,13 @@ class Reconciler:
 
 
 def _trait(row: TaskRow) -> Trait:
-    texts = tuple(text for text in (row.noted_text, row.before_text) if text is not None)
     exact = row.pending_edit is not None and row.before_text is None
-    if texts[-1:] == (row.text,):
+    present = row.noted_text if row.before_text is None else row.before_text
+    if present in {None, row.text}:
         # The usual case by far: the columns say what parsing the line again would.
-        dates = (row.due_date, row.scheduled_date, row.start_date, row.recurrence)
-        return Trait(texts, row.title, (row.title, *dates), row.reference, row.block_id, exact)
-    line = TaskLine.parse(texts[-1] if texts else row.text)
+        core = (row.title, row.due_date, row.scheduled_date, row.start_date, row.recurrence)
+        return Trait(row.noted_text, row.title, core, row.reference, row.block_id, exact, row.before_text)
+    line = TaskLine.parse(present or "")
     if line is None:
-        raise AssertionError(f"the task {row.id} has the text {texts!r}, which is no task line")
-    return trait_of(line, texts, exact=exact)
+        raise AssertionError(f"the task {row.id} has the text {present!r}, which is no task line")
+    return trait_of(line, row.noted_text, exact=exact, former=row.before_text)

@@ -36,7 +36,7 @@ class SeenTask:
     @property
     def trait(self) -> Trait:
         """What it is recognised by."""
-        return trait_of(self.line, (self.line.text,))
+        return trait_of(self.line, self.line.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +58,11 @@ class Survey:
     first_seen: frozenset[str]
 
 
-def trait_of(line: TaskLine, texts: tuple[str, ...], *, exact: bool = False) -> Trait:
+def trait_of(line: TaskLine, text: str | None, *, exact: bool = False, former: str | None = None) -> Trait:
     """What a line is recognised by; its status and what a status brings with it are left out of the core."""
     dates = (line.date(Field.DUE), line.date(Field.SCHEDULED), line.date(Field.START), line.value(Field.RECURRENCE))
-    return Trait(texts, line.description, (line.description, *dates), line.value(Field.ID), line.block_id, exact)
+    core = (line.description, *dates)
+    return Trait(text, line.description, core, line.value(Field.ID), line.block_id, exact, former)
 
 
 def scan_note(vault: Vault, path: str, rules: TaskRules) -> ScannedNote | None:
