@@ -2,7 +2,6 @@ import importlib
 import pkgutil
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -63,23 +62,36 @@ def test_a_tree_that_is_new_among_old_ones_is_brought_up(database: Database) -> 
             assert heads.all() == [tree.head]
 
 
-def test_those_who_start_together_all_find_the_schema(database: Database) -> None:
-    starts = threading.Barrier(4)
-    failures: list[Exception] = []
+STARTING = """
+import sys
+from weave_nn.shared import bus
+from weave_nn.shared.db import Database, migrating, upgrade
+print("imported", flush=True)
+for line in sys.stdin:
+    database = Database(line.strip())
+    upgrade(database, [bus.SCHEMA])
+    database.close()
+    print("started", flush=True)
+"""
 
-    def start() -> None:
-        each = Database(str(database.url))
-        starts.wait()
-        try:
-            upgrade(each, [bus.SCHEMA])
-        except Exception as error:  # noqa: BLE001 - handed to the test, which fails with it
-            failures.append(error)
-        finally:
-            each.close()
 
-    threads = [threading.Thread(target=start) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
+def test_processes_that_start_together_all_find_the_schema(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STARTING]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+
+    def all_say(expected: str) -> None:
+        for process in processes:
+            assert process.stdout
+            assert process.stdout.readline().strip() == expected
+
+    try:
+        all_say("imported")
+        for number in range(20):
+            for process in processes:
+                assert process.stdin
+                process.stdin.write(f"sqlite:///{tmp_path}/{number}.db\n")
+                process.stdin.flush()
+            all_say("started")
+    finally:
+        for process in processes:
+            process.communicate()

@@ -6,6 +6,8 @@ that a read-modify-write never starts from a snapshot that another process has o
 their own; in WAL mode they neither wait for the writer nor make it wait.
 """
 
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +25,7 @@ from weave_nn.shared.errors import InvalidInput, Unavailable, WeaveError
 
 READER_CONNECTIONS = 16
 LOCK_WAIT_SECONDS = 15
+_SWITCH_AGAIN_SECONDS = 0.02
 
 
 class DatabaseTooNew(WeaveError):
@@ -147,13 +150,14 @@ def _sqlite_engine(url: URL, *, read_only: bool) -> Engine:
         pool_timeout=LOCK_WAIT_SECONDS,
         connect_args={"timeout": LOCK_WAIT_SECONDS, "check_same_thread": False},
     )
-    pragmas = ["foreign_keys=ON", "query_only=ON"] if read_only else ["synchronous=FULL", "foreign_keys=ON"]
+    pragmas = ["foreign_keys=ON", "query_only=ON" if read_only else "synchronous=FULL"]
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
         # The driver's own transaction handling begins too late and loses updates; SQLAlchemy's "begin" takes over.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", *pragmas):
+        _write_ahead(connection)
+        for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -161,3 +165,18 @@ def _sqlite_engine(url: URL, *, read_only: bool) -> Engine:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _write_ahead(connection: Any) -> None:
+    """Switch the file to write-ahead logging, once and for all connections."""
+    # Of several who switch a new file at once SQLite refuses all but one without waiting; they find it switched.
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(_SWITCH_AGAIN_SECONDS)
+        else:
+            return
