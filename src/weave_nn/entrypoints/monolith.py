@@ -12,7 +12,7 @@ from weave_nn import __version__
 from weave_nn.entrypoints.caretaker import Caretaker
 from weave_nn.entrypoints.components.files import files
 from weave_nn.entrypoints.components.relations import relations
-from weave_nn.entrypoints.components.sync import sync
+from weave_nn.entrypoints.components.sync import sync, sync_contract
 from weave_nn.entrypoints.components.tasks import tasks
 from weave_nn.entrypoints.composition import Background, Component, Runtime
 from weave_nn.shared import bus as shared_bus
@@ -27,12 +27,15 @@ from weave_nn.shared.observability import new_registry
 log = structlog.get_logger(__name__)
 
 MCP_PATH = "/mcp"
+MCP_SESSIONS = 1000
+MCP_IDLE_SECONDS = 1800.0
 
 
 def compose(runtime: Runtime) -> tuple[Component, ...]:
     """All services, in the order in which they are prepared and started."""
-    sync_component, sync_contract = sync(runtime)
-    return (files(runtime, relations=relations(sync_contract)), sync_component, tasks(runtime))
+    asked = sync_contract(runtime)
+    files_component, files_contract = files(runtime, relations=relations(asked))
+    return (files_component, sync(runtime, asked, files_contract), tasks(runtime))
 
 
 def mcp_server(parts: Sequence[Component]) -> VaultServer:
@@ -103,13 +106,14 @@ def migrate(runtime: Runtime, parts: Sequence[Component]) -> None:
 
 def _app(runtime: Runtime, parts: Sequence[Component], mcp: VaultServer, checks: Sequence[ReadinessCheck]) -> FastAPI:
     settings, instance = runtime.settings, runtime.instance
-    # Host and Origin are checked for every route by our own edge already.
-    security = TransportSecuritySettings(enable_dns_rebinding_protection=False)
     mcp_app = mcp.streamable_http_app(
         streamable_http_path=MCP_PATH,
-        json_response=True,
-        stateless_http=True,
-        transport_security=security,
+        # Clients of the revisions until 2025-11-25 have sessions, or they could not be told of changes; those of
+        # 2026-07-28 never have any. Answers that come with progress are streams.
+        session_idle_timeout=MCP_IDLE_SECONDS,
+        max_sessions=MCP_SESSIONS,
+        # Host and Origin are checked for every route by our own edge already.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
 
     @asynccontextmanager
@@ -139,6 +143,7 @@ def _app(runtime: Runtime, parts: Sequence[Component], mcp: VaultServer, checks:
         mounts={MCP_PATH: mcp_app},
         dialects={prefix: dialect for part in parts for prefix, dialect in part.dialects.items()},
         lifespan=lifespan,
+        on_shutdown=mcp.end_streams,
         registry=registry,
     )
 

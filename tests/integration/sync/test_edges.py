@@ -2,8 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from mcp import Client, MCPError
-from mcp_types import PromptReference, ResourceTemplateReference
+from mcp import Client
 from starlette.responses import Response
 from starlette.testclient import TestClient
 
@@ -19,7 +18,7 @@ from weave_nn.services.files.events import (
 from weave_nn.services.sync import api
 from weave_nn.services.sync.contract import SyncContract
 from weave_nn.services.sync.subscribers import QUEUE, subscriptions
-from weave_nn.services.sync.tools import register_prompts, register_resources, register_tools
+from weave_nn.services.sync.tools import register_tools
 from weave_nn.shared.bus import Announcement
 from weave_nn.shared.http import Dialect, Problem, Security, StaticKey, create_app, json_body
 from weave_nn.shared.mcp import VaultServer
@@ -165,30 +164,6 @@ async def test_tools_answer_and_stay_small(examples: SyncContract) -> None:
         refused = await client.call_tool("search_notes", {"q": "(a"})
         assert refused.is_error
         assert "never closed" in str(refused.content)
-
-
-async def test_notes_are_resources_and_what_prompts_ask_for_is_completed(examples: SyncContract) -> None:
-    vault = Vault(Path("examples/vault"), read_only=True)
-    server = VaultServer("1")
-    register_resources(server, examples, lambda path: vault.read(path).content)
-    register_prompts(server)
-    async with Client(server) as client:
-        (template,) = (await client.list_resource_templates()).resource_templates
-        assert template.uri_template == "vault://{+path}"
-        read = await client.read_resource("vault://Recipes/K%C3%A4sesp%C3%A4tzle.md")
-        assert "Bergkäse" in str(read.contents[0])
-        for uri in ("vault://nowhere.md", "vault://../pyproject.toml", "vault://.obsidian/app.json"):
-            with pytest.raises(MCPError):
-                await client.read_resource(uri)
-        reference = ResourceTemplateReference(uri="vault://{+path}")
-        found = await client.complete(reference, {"name": "path", "value": "boat"})
-        assert found.completion.values == ["Projects/Boat restoration.md"]
-        prompts = {prompt.name for prompt in (await client.list_prompts()).prompts}
-        assert prompts == {"daily_review", "summarise_project", "connect_note", "prepare_meeting"}
-        found = await client.complete(PromptReference(name="connect_note"), {"name": "note", "value": "bas"})
-        assert found.completion.values == ["Notes/Basil.md"]
-        prompt = await client.get_prompt("connect_note", {"note": "Notes/Basil.md"})
-        assert "Notes/Basil.md" in str(prompt.messages[0].content)
 
 
 def test_the_index_follows_events(tmp_path: Path) -> None:

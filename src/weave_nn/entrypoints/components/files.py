@@ -21,11 +21,14 @@ from weave_nn.vault.changes import recover, sweep
 log = structlog.get_logger(__name__)
 
 
-def files(runtime: Runtime, *, relations: Callable[[str], Relations] | None = None) -> Component:
-    """The file service with its watcher; `relations` tells of a note's links where an index of them is composed."""
+def files(runtime: Runtime, *, relations: Callable[[str], Relations] | None = None) -> tuple[Component, FilesContract]:
+    """The file service with its watcher, and its contract for other services.
+
+    `relations` tells of a note's links where an index of them is composed.
+    """
     parts = _Parts(runtime)
     contract = local(FilesContract, parts.service, runtime.database)
-    return Component(
+    component = Component(
         name="files",
         schema=models.SCHEMA,
         prepare=parts.prepare,
@@ -50,6 +53,7 @@ def files(runtime: Runtime, *, relations: Callable[[str], Relations] | None = No
         rebuild=parts.rebuild,
         counts=parts.counts,
     )
+    return component, contract
 
 
 class _Parts:

@@ -6,26 +6,28 @@ import structlog
 
 from weave_nn.entrypoints.composition import Component, Runtime
 from weave_nn.services.files.api import local_rest
+from weave_nn.services.files.contract import FilesContract
 from weave_nn.services.sync import api, models, subscribers, tools
 from weave_nn.services.sync.contract import SyncContract
 from weave_nn.services.sync.service.indexing import Indexer
 from weave_nn.services.sync.service.keeping import IndexKeeper
 from weave_nn.services.sync.service.sync import SyncService
 from weave_nn.shared.contracts import local
-from weave_nn.shared.db import UnitOfWork
 from weave_nn.shared.http import ReadinessCheck
 from weave_nn.shared.mcp import VaultServer
 
 log = structlog.get_logger(__name__)
 
 
-def sync(runtime: Runtime) -> tuple[Component, SyncContract]:
-    """Search, links and the graph, with the thread that keeps the index true; and its contract, for other services."""
+def sync_contract(runtime: Runtime) -> SyncContract:
+    """Search, links and the graph, for other services of this process."""
+    return local(SyncContract, lambda work: SyncService(work, runtime.vault_id), runtime.database)
+
+
+def sync(runtime: Runtime, contract: SyncContract, files: FilesContract) -> Component:
+    """The sync service with the thread that keeps the index true, and the MCP face of the vault's `files`."""
     indexer = Indexer(runtime.database, runtime.vault, runtime.vault_id)
     keeper = IndexKeeper(indexer)
-
-    def service(work: UnitOfWork) -> SyncService:
-        return SyncService(work, runtime.vault_id)
 
     def rebuild(progress: Callable[[int, int], None]) -> dict[str, int]:
         done = indexer.reconcile(progress=progress, anew=True)
@@ -35,19 +37,16 @@ def sync(runtime: Runtime) -> tuple[Component, SyncContract]:
 
     def counts() -> dict[str, int]:
         with runtime.database.read() as work:
-            return {"notes": service(work).count_notes()}
-
-    contract = local(SyncContract, service, runtime.database)
-
-    def read(path: str) -> bytes:
-        return runtime.vault.read(path, limit_bytes=runtime.settings.max_note_bytes).content
+            return {"notes": SyncService(work, runtime.vault_id).count_notes()}
 
     def register(server: VaultServer) -> None:
         tools.register_tools(server, contract)
-        tools.register_resources(server, contract, read)
-        tools.register_prompts(server)
+        tools.register_resources(server, files)
+        tools.register_subscriptions(server, runtime.bus, runtime.vault_id, runtime.database.on_commit)
+        tools.register_completion(server, contract)
+        tools.register_prompts(server, contract)
 
-    component = Component(
+    return Component(
         name="sync",
         schema=models.SCHEMA,
         contract=contract,
@@ -61,4 +60,3 @@ def sync(runtime: Runtime) -> tuple[Component, SyncContract]:
         rebuild=rebuild,
         counts=counts,
     )
-    return component, contract

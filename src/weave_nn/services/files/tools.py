@@ -1,14 +1,15 @@
 """The vault's files as MCP tools, for a language model: few, terse to list, and careful with its context window."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+from mcp.server.mcpserver import Context
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
 from weave_nn.services.files.contract import FilesContract, NoteView, SortKey, Written
 from weave_nn.shared.errors import InvalidInput, WeaveError
-from weave_nn.shared.mcp import VaultServer
+from weave_nn.shared.mcp import Progress, VaultServer
 from weave_nn.vault.errors import NoteNotFound
 from weave_nn.vault.patch import Operation, Patch, TargetType, Value
 from weave_nn.vault.paths import normalize
@@ -122,13 +123,15 @@ def _register_reading(server: VaultServer, files: FilesContract) -> None:
 
     @server.tool(annotations=READS)
     def read_notes(
+        context: Context[Any, Any],
         paths: Annotated[list[Path], Field(min_length=1, max_length=MAX_NOTES)],
         start_line: Annotated[int, Field(ge=1)] = 1,
         max_lines: Annotated[int, Field(ge=1, le=2000)] = 400,
         outline: Annotated[bool, Field(description="only headings, with their lines")] = False,
     ) -> ReadNotes:
         """Read notes with their etags. For a long note ask for its outline first, then for the lines you need."""
-        return _read(files, paths, start_line, max_lines, outline=outline)
+        progress = Progress(context, len(paths))
+        return _read(files, paths, start_line, max_lines, progress, outline=outline)
 
 
 def _register_writing(server: VaultServer, files: FilesContract) -> None:
@@ -224,12 +227,15 @@ def _register_moving(server: VaultServer, files: FilesContract) -> None:
         )
 
 
-def _read(files: FilesContract, paths: list[str], start_line: int, max_lines: int, *, outline: bool) -> ReadNotes:
+def _read(
+    files: FilesContract, paths: list[str], start_line: int, max_lines: int, progress: Progress, *, outline: bool
+) -> ReadNotes:
     notes: list[ReadNote] = []
     room = MAX_CHARACTERS
     for number, path in enumerate(paths):
         if room <= 0:
             return ReadNotes(notes=notes, more=f"Text limit reached; ask again for: {', '.join(paths[number:])}")
+        progress.step(path)
         try:
             view = files.view_note(path)
         except WeaveError as error:

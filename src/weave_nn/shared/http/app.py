@@ -77,6 +77,7 @@ def create_app(
     mounts: Mapping[str, ASGIApp] | None = None,
     dialects: Mapping[str, Dialect] | None = None,
     lifespan: Lifespan | None = None,
+    on_shutdown: Callable[[], None] | None = None,
     registry: CollectorRegistry | None = None,
     tracing: bool = False,
 ) -> FastAPI:
@@ -84,9 +85,11 @@ def create_app(
 
     `mounts` maps a path (`/mcp`) to an ASGI application that answers there and below, and sees the path unchanged; the
     key, the Host and Origin checks and the body limits hold for it as well. Its own lifespan does not run: enter what
-    it needs in `lifespan`. `dialects` gives path prefixes another form of error. `registry` receives the HTTP metrics
-    and is what `/metrics` shows. `tracing` makes a span of each request with OpenTelemetry's global tracer provider,
-    which the composition root has set. `app.state.readiness.draining = True` makes `/ready` answer 503.
+    it needs in `lifespan`. `on_shutdown` is called when the server begins to stop, before it waits for open responses:
+    it ends those that would go on for ever. `dialects` gives path prefixes another form of error. `registry` receives
+    the HTTP metrics and is what `/metrics` shows. `tracing` makes a span of each request with OpenTelemetry's global
+    tracer provider, which the composition root has set. `app.state.readiness.draining = True` makes `/ready` answer
+    503.
     """
     limits = limits or Limits()
     registry = registry or new_registry()
@@ -104,6 +107,7 @@ def create_app(
         routes=[_mounted(path, mounted) for prefix, mounted in (mounts or {}).items() for path in _below(prefix)],
     )
     app.state.readiness = readiness
+    app.state.on_shutdown = on_shutdown or (lambda: None)
     _complete_openapi(app, security.public_paths | system.PROBE_PATHS, speak)
     for router in routers:
         app.include_router(router)

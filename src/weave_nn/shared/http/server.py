@@ -158,6 +158,10 @@ class _Server(uvicorn.Server):
         if self.started and self._on_ready:
             self._on_ready()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.on_shutdown()
+        await super().shutdown(sockets=sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is uvicorn's
         # uvicorn would raise the signal again after its shutdown, and the caller could not clean up behind it.
         if self.should_exit and sig == signal.SIGINT:

@@ -1,7 +1,6 @@
 """Content in and out: sending a file in part or whole, taking bodies as chunks, versions in headers."""
 
 import io
-import mimetypes
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from email.utils import format_datetime
 from typing import Annotated, BinaryIO, NamedTuple
@@ -14,25 +13,10 @@ from weave_nn.services.files.contract import FileInfo, FilesContract
 from weave_nn.shared.errors import Forbidden, InvalidInput, PreconditionFailed, TooLarge, Unavailable
 from weave_nn.shared.http import ETag, ETagCondition, not_modified, parse_range
 from weave_nn.vault.errors import NotAFile, NoteNotFound, printable
+from weave_nn.vault.media_types import media_type
 
 _CHUNK_BYTES = 256 * 1024
 _ATTEMPTS = 3
-
-# The tables of the system are left out, so that a file has the same type on every machine.
-_TYPES = mimetypes.MimeTypes(filenames=())
-for _type, _suffixes in {
-    "text/markdown": (".md", ".markdown"),
-    "application/json": (".canvas",),
-    "application/yaml": (".base", ".yaml", ".yml"),
-    "audio/flac": (".flac",),
-    "audio/mp4": (".m4a",),
-    "audio/ogg": (".ogg",),
-    "image/avif": (".avif",),
-    "image/webp": (".webp",),
-    "video/webm": (".webm",),
-}.items():
-    for _suffix in _suffixes:
-        _TYPES.add_type(_type, _suffix)
 
 
 class Wanted(NamedTuple):
@@ -56,11 +40,9 @@ WantedPart = Annotated[Wanted, Depends(_wanted)]
 """A route's parameter: `Range`, `If-Range` and `If-None-Match`."""
 
 
-def media_type(path: str) -> str:
+def content_type(path: str) -> str:
     """The content type of a file, by its name alone."""
-    guessed, encoding = _TYPES.guess_type(path.rpartition("/")[2], strict=False)
-    if guessed is None or encoding is not None:
-        return "application/octet-stream"
+    guessed = media_type(path)
     return f"{guessed}; charset=utf-8" if guessed.startswith("text/") else guessed
 
 
@@ -78,7 +60,7 @@ def send_file(contract: FilesContract, path: str, wanted: Wanted) -> Response:
             return unchanged
         # If-Range with anything but the present version: the client's part is stale, so it gets everything.
         asked = wanted.range if wanted.if_range in {None, str(etag)} else None
-        headers = {"Content-Type": media_type(info.path), "Accept-Ranges": "bytes", **version_headers(info)}
+        headers = {"Content-Type": content_type(info.path), "Accept-Ranges": "bytes", **version_headers(info)}
         if (part := parse_range(asked, info.size)) is None:
             return _respond(200, stream.chunks, info.size, headers)
         stream = contract.stream_file(path, start=part.start, length=part.length)

@@ -1,16 +1,20 @@
-"""The MCP edge: one server for the tools of all services.
+"""One MCP server for the tools, resources and prompts of all services.
 
 Tools raise `WeaveError` like everything else; here they become tool errors that tell the model what to do next. What a
 client loads before its first question is kept small: JSON schemas lose what only repeats the names.
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
 
+import anyio
+from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import Tool
+from pydantic import BaseModel
 
 from weave_nn.shared.errors import WeaveError
 
@@ -21,11 +25,43 @@ INSTRUCTIONS = (
 )
 
 
+_Params = TypeVar("_Params", bound=BaseModel)
+
+
 class VaultServer(MCPServer[Any]):
     """An `MCPServer` that renders our errors and lists its tools tersely. Register tools on it in `tools.py`."""
 
     def __init__(self, version: str) -> None:
-        super().__init__(name="weave-nn", version=version, instructions=INSTRUCTIONS, log_level="WARNING")
+        # Subscriptions are served by whoever knows of changes, with `handle`.
+        super().__init__(
+            name="weave-nn",
+            version=version,
+            instructions=INSTRUCTIONS,
+            log_level="WARNING",
+            lifespan=_beside,
+            subscriptions=False,
+        )
+        self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._ends: list[Callable[[], None]] = []
+
+    def handle(
+        self,
+        method: str,
+        params: type[_Params],
+        handler: Callable[[ServerRequestContext[Any, Any], _Params], Awaitable[HandlerResult]],
+    ) -> None:
+        """Answer a request of the protocol, such as `resources/list`, in place of what the library would answer."""
+        self._lowlevel_server.add_request_handler(method, params, handler)
+
+    def run_beside(self, task: Callable[[], Coroutine[Any, Any, None]], *, end: Callable[[], None]) -> None:
+        """Run `task` while the server serves, until it is cancelled; `end` ends the streams that it feeds."""
+        self.beside.append(task)
+        self._ends.append(end)
+
+    def end_streams(self) -> None:
+        """Let streams that only the server can end say goodbye: a process that stops must not wait for them."""
+        for end in self._ends:
+            end()
 
     def add_tool(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """Register a synchronous function as a tool; it runs in a worker thread."""
@@ -39,6 +75,15 @@ class VaultServer(MCPServer[Any]):
             if tool.output_schema is not None:
                 tool.output_schema = _terse(tool.output_schema, drop=("title", "description"))
         return tools
+
+
+@asynccontextmanager
+async def _beside(server: MCPServer[Any]) -> AsyncIterator[dict[str, Any]]:
+    async with anyio.create_task_group() as tasks:
+        for task in server.beside if isinstance(server, VaultServer) else ():
+            tasks.start_soon(task)
+        yield {}
+        tasks.cancel_scope.cancel()
 
 
 def _explaining(fn: Callable[..., Any]) -> Callable[..., Any]:
