@@ -20,10 +20,16 @@ log = structlog.get_logger(__name__)
 
 def tasks(runtime: Runtime) -> Component:
     """The task service, which catches up with the notes before anything is served."""
-    rules = TaskRules()
+    settings = runtime.settings
+    rules = TaskRules(
+        inbox_note=settings.tasks_inbox,
+        project_folders=settings.tasks_project_folders,
+        project_note=settings.tasks_project_note,
+        write_ids=settings.tasks_write_ids,
+    )
     outbox = runtime.outbox("tasks")
     sync = TaskSync(runtime.vault, runtime.database, runtime.vault_id, rules)
-    read_only = runtime.settings.read_only
+    read_only = settings.read_only
 
     def service(work: UnitOfWork) -> TaskService:
         return TaskService(TaskRepository(work.session, runtime.vault_id), outbox(work), rules, runtime.vault_id)

@@ -120,6 +120,35 @@ class Settings(BaseSettings):
         description="how long a file must be quiet before its change is announced",
     )
     watch_poll_seconds: float = Field(default=2.0, ge=0.1, le=3600, description="time between two looks when polling")
+    tasks_inbox: str = Field(default="Inbox.md", description="the note that new tasks without a project go to")
+    tasks_project_folders: Names = Field(
+        default=("_projects", "projects"),
+        description="folders whose subfolders are projects, separated by commas",
+    )
+    tasks_project_note: str = Field(
+        default="Tasks.md",
+        description="the note of a project that its new tasks go to, below the project's folder",
+    )
+    tasks_write_ids: bool = Field(default=False, description="write an id (🆔) into the note for every task made here")
+    git_auto_commit: bool = Field(default=True, description="commit changes of a vault that is a git repository")
+    git_auto_init: bool = Field(default=False, description="make a git repository of a vault that is none")
+    git_quiet_seconds: float = Field(default=5.0, ge=0, le=3600, description="quiet before a commit is made")
+    git_longest_seconds: float = Field(default=60.0, ge=0, le=86400, description="the longest that a commit waits")
+    git_author: str | None = Field(default=None, description="'Name <email>' of commits, instead of git's own")
+    git_sign_off: bool = Field(default=False, description="end commit messages with Signed-off-by")
+    git_validation: Annotated[Literal["report", "block", "off"], BeforeValidator(_lower)] = Field(
+        default="report",
+        description="what broken links and frontmatter do to a commit: report, block, off",
+    )
+    git_timeout_seconds: float = Field(default=60.0, ge=1, le=3600, description="the longest that one git command runs")
+    git_sync_interval_seconds: float = Field(
+        default=0.0,
+        ge=0,
+        le=86400,
+        description="time between two pulls (and pushes) of the remote; 0 for never",
+    )
+    git_remote: str = Field(default="origin", description="the remote to pull from and push to")
+    git_push: bool = Field(default=True, description="whether to push after a pull")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         default="info",
         description="the least important log line that is written",
