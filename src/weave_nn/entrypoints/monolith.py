@@ -11,8 +11,9 @@ from mcp.server.transport_security import TransportSecuritySettings
 from weave_nn import __version__
 from weave_nn.entrypoints.caretaker import Caretaker
 from weave_nn.entrypoints.components.files import files
+from weave_nn.entrypoints.components.git import git
 from weave_nn.entrypoints.components.relations import relations
-from weave_nn.entrypoints.components.sync import sync, sync_contract
+from weave_nn.entrypoints.components.sync import meaning, sync, sync_contract
 from weave_nn.entrypoints.components.tasks import tasks
 from weave_nn.entrypoints.composition import Background, Component, Runtime
 from weave_nn.shared import bus as shared_bus
@@ -33,9 +34,10 @@ MCP_IDLE_SECONDS = 1800.0
 
 def compose(runtime: Runtime) -> tuple[Component, ...]:
     """All services, in the order in which they are prepared and started."""
-    asked = sync_contract(runtime)
+    near = meaning(runtime)
+    asked = sync_contract(runtime, near)
     files_component, files_contract = files(runtime, relations=relations(asked))
-    return (files_component, sync(runtime, asked, files_contract), tasks(runtime))
+    return (files_component, sync(runtime, asked, files_contract, near), tasks(runtime), git(runtime, files_contract))
 
 
 def mcp_server(parts: Sequence[Component]) -> VaultServer:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from weave_nn.services.git.contract import Finding
 from weave_nn.services.git.models import PendingRow, StateRow
+from weave_nn.shared.db import lock
 
 MAX_FINDINGS = 50
 
@@ -50,6 +51,7 @@ class GitRepository:
 
     def note(self, paths: Sequence[str], event_id: str, now: datetime) -> None:
         """Remember that these paths have to be committed."""
+        lock(self._session, f"git:{self._vault_id}")
         for path in paths:
             row = self._session.get(PendingRow, (self._vault_id, path))
             if row is None:
@@ -87,6 +89,7 @@ class GitRepository:
 
     def remember(self, **changed: Any) -> None:
         """Write `problem`, `sync_problem` (both may be None) or `findings`."""
+        lock(self._session, f"git:{self._vault_id}")
         row = self._session.get(StateRow, self._vault_id)
         if row is None:
             row = StateRow(vault_id=self._vault_id, findings="[]")
