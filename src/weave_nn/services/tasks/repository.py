@@ -9,6 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from weave_nn.services.tasks.contract import OPEN, PRIORITIES, DateField, Sort, TaskSelection
 from weave_nn.services.tasks.models import TaskNoteRow, TaskRequestRow, TaskRow
+from weave_nn.shared.db import lock
 
 SortValue = str | int | float | None
 _CHUNK_ROWS = 500
@@ -40,6 +41,10 @@ class TaskRepository:
     def __init__(self, session: Session, vault_id: str) -> None:
         self._session = session
         self._vault_id = vault_id
+
+    def lock(self) -> None:
+        """Keep other writers of these tasks out until the transaction ends; before what is decided by is read."""
+        lock(self._session, f"tasks:{self._vault_id}")
 
     def get(self, task_id: str) -> TaskRow | None:
         """One task."""
@@ -84,10 +89,15 @@ class TaskRepository:
         """Forget a task."""
         self._session.delete(row)
 
+    def has(self, row: TaskRow) -> bool:
+        """Whether a row that was read in this transaction is still there."""
+        return row in self._session
+
     def rename_note(self, before: str, after: str) -> None:
-        """Give the tasks of a note its new path."""
+        """Give the tasks of a note its new path; new lines that are on their way to the old one stay with it."""
         mine = (TaskRow.vault_id == self._vault_id, TaskRow.note_path == before)
-        self._session.execute(update(TaskRow).where(*mine).values(note_path=after))
+        arrived = or_(TaskRow.pending_edit.is_(None), TaskRow.before_text.is_not(None))
+        self._session.execute(update(TaskRow).where(*mine, arrived).values(note_path=after))
         self.forget_note(before)
 
     def note_etags(self) -> dict[str, str]:

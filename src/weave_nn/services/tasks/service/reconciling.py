@@ -59,7 +59,8 @@ class Reconciler:
         self._tasks.add_many(self._new)
         self._tasks.flush()
         for row in unsettled:
-            self._editor.settle(row)
+            if self._tasks.has(row):
+                self._editor.settle(row)
         self._outbox.announce(*self._announcements)
 
     def made(self, rows: Sequence[TaskRow], note: ScannedNote) -> bool:

@@ -29,6 +29,7 @@ class TaskSync:
         """Look at a note that was made, changed or deleted."""
         note = scan_note(self._vault, path, self._rules)
         tasks = self._tasks(work)
+        tasks.lock()
         if note is None:
             self._reconciler(work).apply([], [path])
         elif tasks.note_etag(path) != note.etag:
@@ -39,7 +40,9 @@ class TaskSync:
         note = scan_note(self._vault, path, self._rules)
         previous = scan_note(self._vault, previous_path, self._rules)
         reconciler = self._reconciler(work)
-        if note is not None and previous is None:
+        self._tasks(work).lock()
+        if note is not None and self._tasks(work).note_etag(path) is None:
+            # Something may stand at the old path again by now: it is another note.
             self._tasks(work).rename_note(previous_path, path)
         reconciler.apply([each for each in (note, previous) if each is not None], [] if previous else [previous_path])
 
@@ -59,6 +62,7 @@ class TaskSync:
             known = dict.fromkeys(known, "")
         found = survey(self._vault, known, self._rules)
         tasks = self._tasks(work)
+        tasks.lock()
         unsettled = [(row, row.pending_edit) for row in tasks.unsettled()]
         for path, previous_path in found.moved.items():
             tasks.rename_note(previous_path, path)
@@ -75,12 +79,13 @@ class TaskSync:
 
     def _resume(self, work: UnitOfWork, unsettled: list[tuple[TaskRow, str | None]]) -> None:
         """Ask again for edits that got no answer, and for those that were never asked for."""
-        editor = NoteEditor(self._tasks(work), self._outbox(work))
+        tasks = self._tasks(work)
+        editor = NoteEditor(tasks, self._outbox(work))
         on_their_way: dict[str, list[TaskRow]] = {}
         for row, edit_id in unsettled:
             if edit_id is not None:
                 on_their_way.setdefault(edit_id, []).append(row)
-            elif row in work.session:
+            elif tasks.has(row):
                 editor.settle(row)
         for rows in on_their_way.values():
             editor.request(rows)
@@ -88,6 +93,7 @@ class TaskSync:
     def _answered(self, work: UnitOfWork, edit_id: str, path: str, refused_because: str | None) -> None:
         note = scan_note(self._vault, path, self._rules)
         tasks = self._tasks(work)
+        tasks.lock()
         rows = tasks.with_pending_edit(edit_id)
         if not rows:
             return

@@ -107,6 +107,7 @@ class TaskService:
     def create_task(self, new: NewTask, *, idempotency_key: str | None = None) -> Task:
         """See `TasksContract`."""
         digest = _digest(asdict(new))
+        self._tasks.lock()
         if idempotency_key is not None:
             made = self._made_before(idempotency_key, digest)
             if made is not None:
@@ -124,13 +125,13 @@ class TaskService:
 
     def update_task(self, task_id: str, changes: TaskChanges, *, version: int | None = None) -> Task:
         """See `TasksContract`."""
-        row = self._row(task_id, version)
+        row = self._row_to_change(task_id, version)
         self._change(row, changed_line(self._line(row), changes, self._rules))
         return task_of(row, self._rules.statuses)
 
     def complete_task(self, task_id: str, *, version: int | None = None, day: date | None = None) -> Completion:
         """See `TasksContract`."""
-        row = self._row(task_id, version)
+        row = self._row_to_change(task_id, version)
         statuses = self._rules.statuses
         if row.status == StatusType.DONE:
             return Completion(task_of(row, statuses), None)
@@ -156,12 +157,12 @@ class TaskService:
 
     def delete_task(self, task_id: str, *, version: int | None = None) -> None:
         """See `TasksContract`."""
-        row = self._row(task_id, version)
+        row = self._row_to_change(task_id, version)
         self._delete(row)
         self._editor.settle(row)
 
     def _set_status(self, task_id: str, version: int | None, kind: StatusType) -> Task:
-        row = self._row(task_id, version)
+        row = self._row_to_change(task_id, version)
         if row.status != kind:
             self._change(row, toggled(self._line(row), self._rules.statuses.symbol_for(kind), self._rules))
         return task_of(row, self._rules.statuses)
@@ -202,10 +203,15 @@ class TaskService:
         self._tasks.flush()
         return row
 
-    def _row(self, task_id: str, version: int | None = None) -> TaskRow:
+    def _row(self, task_id: str) -> TaskRow:
         row = self._tasks.get(task_id)
         if row is None:
             raise TaskNotFound(task_id)
+        return row
+
+    def _row_to_change(self, task_id: str, version: int | None) -> TaskRow:
+        self._tasks.lock()
+        row = self._row(task_id)
         if version is not None and version != row.version:
             raise StaleTask(task_id, row.version)
         return row
