@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from weave_nn.entrypoints.cli import config, events, key, mcp, reindex, search, status, tasks, up
+from weave_nn.entrypoints.cli import config, events, git, key, mcp, reindex, search, status, tasks, up
 from weave_nn.shared.errors import WeaveError
 
 app = typer.Typer(
@@ -28,6 +28,7 @@ app.command()(search.search)
 app.command()(search.links)
 app.add_typer(events.app)
 app.add_typer(tasks.app)
+app.add_typer(git.app)
 app.command()(config.config)
 app.command()(key.key)
 
