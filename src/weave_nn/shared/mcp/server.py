@@ -13,7 +13,7 @@ import anyio
 from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp_types import Tool
+from mcp_types import Tool, ToolAnnotations
 from pydantic import BaseModel
 
 from weave_nn.shared.errors import WeaveError
@@ -71,9 +71,11 @@ class VaultServer(MCPServer[Any]):
         """The tools, without the parts of their schemas that say nothing."""
         tools = await super().list_tools()
         for tool in tools:
-            tool.input_schema = _terse(tool.input_schema)
+            tool.description = " ".join((tool.description or "").split())
+            tool.annotations = _terse_hints(tool.annotations)
+            tool.input_schema = _terse(tool.input_schema, output=False)
             if tool.output_schema is not None:
-                tool.output_schema = _terse(tool.output_schema, drop=("title", "description"))
+                tool.output_schema = _terse(tool.output_schema, output=True)
         return tools
 
 
@@ -98,14 +100,42 @@ def _explaining(fn: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _terse(schema: Any, drop: tuple[str, ...] = ("title",)) -> Any:
-    """A JSON schema without titles, which repeat the names of the properties, and what else is to be dropped."""
-    if isinstance(schema, dict):
-        return {
-            key: {name: _terse(value, drop) for name, value in child.items()}
-            if key in {"properties", "$defs"}
-            else _terse(child, drop)
-            for key, child in schema.items()
-            if not (key in drop and isinstance(child, str))
-        }
-    return [_terse(item, drop) for item in schema] if isinstance(schema, list) else schema
+def _terse_hints(hints: ToolAnnotations | None) -> ToolAnnotations | None:
+    """The hints that differ from what the protocol takes for granted; whether a tool only reads is always said."""
+    if hints is None:
+        return None
+    said = {"destructive_hint": hints.destructive_hint is False, "idempotent_hint": hints.idempotent_hint is True}
+    return hints.model_copy(
+        update={name: None for name, worth in said.items() if hints.read_only_hint or not worth},
+    )
+
+
+def _terse(schema: Any, *, output: bool) -> Any:
+    """A JSON schema that says the same in fewer words, and nothing that its names say already."""
+    if isinstance(schema, list):
+        return [_terse(item, output=output) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    dropped = {"title", "description", "default", "format"} if output else {"title"}
+    short = {
+        key: {name: _terse(value, output=output) for name, value in child.items()}
+        if key in {"properties", "$defs"}
+        else _terse(child, output=output)
+        for key, child in schema.items()
+        if key not in dropped
+    }
+    return _short_union(short, output=output) if "anyOf" in short else short
+
+
+def _short_union(schema: dict[str, Any], *, output: bool) -> dict[str, Any]:
+    kinds = schema["anyOf"]
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    if not output and "default" in rest and rest["default"] is None:
+        # What may be left out need not be null as well, though null is understood.
+        del rest["default"]
+        kinds = [kind for kind in kinds if kind != {"type": "null"}]
+    if len(kinds) == 1:
+        return {**kinds[0], **rest}
+    if all(kind.keys() == {"type"} for kind in kinds):
+        return {"type": [kind["type"] for kind in kinds], **rest}
+    return {"anyOf": kinds, **rest}
