@@ -96,7 +96,8 @@ class TaskRepository:
     def rename_note(self, before: str, after: str) -> None:
         """Give the tasks of a note its new path; new lines that are on their way to the old one stay with it."""
         mine = (TaskRow.vault_id == self._vault_id, TaskRow.note_path == before)
-        arrived = or_(TaskRow.pending_edit.is_(None), TaskRow.before_text.is_not(None))
+        # What is to be put above a task goes where that task goes.
+        arrived = or_(TaskRow.pending_edit.is_(None), TaskRow.before_text.is_not(None), TaskRow.anchor_id.is_not(None))
         self._session.execute(update(TaskRow).where(*mine, arrived).values(note_path=after))
         self.forget_note(before)
 
