@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -8,8 +7,8 @@ from weave_nn.shared.db import Database, upgrade
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path}/weave.db")
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
     upgrade(database, [SCHEMA])
     yield database
     database.close()

@@ -23,26 +23,34 @@ _PARTS = {
     "property": "SELECT f.path, position, name, text, number, date FROM note_property p"
     " JOIN indexed_file f ON f.id = p.note_id",
     "file": "SELECT path, name_key, size, etag FROM indexed_file",
-    "terms": "SELECT f.path, term, col, offset FROM terms p LEFT JOIN indexed_file f ON f.id = p.doc",
+}
+_TERMS = {
+    "sqlite": "SELECT f.path, term, col, offset FROM terms p LEFT JOIN indexed_file f ON f.id = p.doc",
+    "postgresql": "SELECT f.path, piece, CAST(terms AS TEXT) FROM note_search p"
+    " LEFT JOIN indexed_file f ON f.id = p.note_id",
 }
 
 
-def open_database(path: Path) -> Database:
-    database = Database(f"sqlite:///{path}")
+def open_database(where: Path | str) -> Database:
+    """`where` is a file of SQLite, or a URL."""
+    database = Database(where if isinstance(where, str) else f"sqlite:///{where}")
     upgrade(database, [SCHEMA])
     return database
 
 
-def open_index(path: Path, vault: Vault) -> tuple[Database, Indexer]:
-    database = open_database(path)
+def open_index(where: Path | str, vault: Vault) -> tuple[Database, Indexer]:
+    database = open_database(where)
     return database, Indexer(database, vault, VAULT_ID)
 
 
 def dump(database: Database) -> dict[str, list[tuple[Any, ...]]]:
     """All that the index holds, without the ids that depend on how it came about."""
     with database.writer.connect() as connection:
-        connection.execute(text("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, note_search, instance)"))
-        held = {name: sorted(map(tuple, connection.execute(text(query))), key=repr) for name, query in _PARTS.items()}
+        dialect = connection.dialect.name
+        if dialect == "sqlite":
+            connection.execute(text("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, note_search, instance)"))
+        queries = {**_PARTS, "terms": _TERMS[dialect]}
+        held = {name: sorted(map(tuple, connection.execute(text(query))), key=repr) for name, query in queries.items()}
         connection.rollback()
         return held
 

@@ -6,8 +6,7 @@ import pytest
 from sqlalchemy import Integer, String, text, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from weave_nn.shared.db import Database, UtcDateTime, metadata
-from weave_nn.shared.db.engine import DatabaseUnusable
+from weave_nn.shared.db import Database, DatabaseUnusable, UtcDateTime, metadata
 from weave_nn.shared.errors import InvalidInput
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from weave_nn.services.files.contract import SortKey
 from weave_nn.services.files.models import FileRow, VaultRow
+from weave_nn.shared.db import lock
 
 SortValue = str | int
 _SORT_COLUMNS: dict[str, Any] = {"path": FileRow.path, "modified": FileRow.modified_ns, "size": FileRow.size}
@@ -24,6 +25,7 @@ class FileRepository:
 
     def lock(self) -> None:
         """Wait until no other writer of this vault is at work; held until the transaction ends."""
+        lock(self._session, f"files:{self._vault_id}")
         statement = select(VaultRow).where(VaultRow.vault_id == self._vault_id).with_for_update()
         if self._session.scalar(statement) is None:
             self._session.add(VaultRow(vault_id=self._vault_id))

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from weave_nn.shared.bus import models
 from weave_nn.shared.bus.port import DeadLetter, Delivery, Message, Subscription
 from weave_nn.shared.bus.topics import matches
-from weave_nn.shared.db import Database
+from weave_nn.shared.db import Database, lock
 from weave_nn.shared.errors import InvalidInput
 
 POLL_SECONDS = 1.0
@@ -53,6 +53,7 @@ class EmbeddedBus:
         """Create the queues, or give those that exist these topics; other queues are left as they are."""
         rows = [{"queue": each.queue, "topic": topic} for each in subscriptions for topic in dict.fromkeys(each.topics)]
         with self._database.write() as work:
+            lock(work.session, "bus-bindings")
             work.session.execute(
                 delete(models.binding).where(models.binding.c.queue.in_({row["queue"] for row in rows}))
             )
@@ -106,7 +107,8 @@ class EmbeddedBus:
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Remove what was handled, after its transaction was committed."""
         if deliveries:
-            with self._database.write() as work:
+            # What is lost of it is delivered again, and the inbox knows it.
+            with self._database.write(durable=False) as work:
                 work.session.execute(_ACK, _tags(deliveries))
 
     def retry(self, delivery: Delivery, *, delay_seconds: float) -> None:
@@ -223,7 +225,8 @@ class EmbeddedBus:
     def _claim(self, queue: str, limit: int, lease: timedelta) -> list[Delivery]:
         now = datetime.now(UTC)
         token = str(uuid.uuid4())
-        with self._database.write() as work:
+        # A claim that is lost with the power has lost its worker as well.
+        with self._database.write(durable=False) as work:
             due = work.session.execute(_DUE, {"in_queue": queue, "now": now, "max_rows": limit}).all()
             rows = due[:1] if due and due[0].lease else list(takewhile(lambda row: row.lease is None, due))
             claim = {"ids": [row.id for row in rows], "until": now + lease, "token": token}

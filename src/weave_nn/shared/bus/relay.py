@@ -105,7 +105,8 @@ class Relay:
         if messages:
             self._bus.publish(list(messages.values()))
             asked = time.monotonic()
-            with self._database.write() as work:
+            # If this is lost with the power, the batch is published again, as after a crash before this line.
+            with self._database.write(durable=False) as work:
                 work.session.execute(_PUBLISHED, {"sequences": list(messages)})
                 still_ours = self._write_lease(work.session)
             self._held_until = self._safe_until(asked) if still_ours else 0.0

@@ -5,7 +5,20 @@ repositories only use the session that they are given. Everything is synchronous
 await inside a transaction.
 """
 
-from weave_nn.shared.db.engine import Database, DatabaseTooNew, UnitOfWork
+from weave_nn.shared.db.engine import Database, UnitOfWork, lock
+from weave_nn.shared.db.errors import DatabaseBusy, DatabaseConflict, DatabaseTooNew, DatabaseUnusable
 from weave_nn.shared.db.schema import SchemaTree, UtcDateTime, metadata, upgrade
 
-__all__ = ["Database", "DatabaseTooNew", "SchemaTree", "UnitOfWork", "UtcDateTime", "metadata", "upgrade"]
+__all__ = [
+    "Database",
+    "DatabaseBusy",
+    "DatabaseConflict",
+    "DatabaseTooNew",
+    "DatabaseUnusable",
+    "SchemaTree",
+    "UnitOfWork",
+    "UtcDateTime",
+    "lock",
+    "metadata",
+    "upgrade",
+]

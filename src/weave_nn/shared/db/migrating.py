@@ -13,7 +13,8 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from weave_nn.shared.db.engine import Database, DatabaseTooNew, translated
+from weave_nn.shared.db.engine import Database, dialect_of, translated
+from weave_nn.shared.db.errors import DatabaseTooNew
 from weave_nn.shared.db.schema import SchemaTree
 
 
@@ -23,21 +24,17 @@ def migrate(database: Database, trees: Sequence[SchemaTree], target: str, *, up:
     Each tree moves in one transaction that begins by reading where it stands, so that of several processes one moves
     it and the others find it moved.
     """
-    with translated(database.url), database.writer.connect() as connection:
-        # Batch mode copies a table and drops the old one; with foreign keys on, the drop would delete child rows.
-        # SQLite ignores the pragma inside a transaction, and a statement through SQLAlchemy would begin one.
-        raw: Any = connection.connection.dbapi_connection
-        raw.execute("PRAGMA foreign_keys=OFF")
-        try:
-            scripts = [(tree, script_of(tree)) for tree in trees]
-            for tree, script in scripts:
-                _refuse_newer(connection, tree, script)
-            connection.commit()
-            for tree, script in scripts:
-                _run(connection, tree, script, target, up=up)
-        finally:
-            connection.rollback()
-            raw.execute("PRAGMA foreign_keys=ON")
+    with (
+        translated(database.url),
+        database.writer.connect() as connection,
+        dialect_of(database.url).migrating(connection),
+    ):
+        scripts = [(tree, script_of(tree)) for tree in trees]
+        for tree, script in scripts:
+            _refuse_newer(connection, tree, script)
+        connection.commit()
+        for tree, script in scripts:
+            _run(connection, tree, script, target, up=up)
 
 
 def script_of(tree: SchemaTree) -> ScriptDirectory:

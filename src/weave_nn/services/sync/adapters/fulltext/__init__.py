@@ -5,9 +5,18 @@ from weave_nn.services.sync.adapters.fulltext.sqlite import SqliteFullText
 
 __all__ = ["Document", "FullText", "adapter_for"]
 
-_ADAPTERS: dict[str, FullText] = {"sqlite": SqliteFullText()}
+_SQLITE = SqliteFullText()
 
 
 def adapter_for(dialect_name: str) -> FullText:
-    """The adapter of a database, by the name of its SQLAlchemy dialect; raises `KeyError` for one that has none."""
-    return _ADAPTERS[dialect_name]
+    """The adapter of a database, by the name of its SQLAlchemy dialect."""
+    match dialect_name:
+        case "sqlite":
+            return _SQLITE
+        case "postgresql":
+            # Its part of SQLAlchemy takes long to import, and most processes have no use for it.
+            from weave_nn.services.sync.adapters.fulltext.postgres import PostgresFullText  # noqa: PLC0415 - see above
+
+            return PostgresFullText()
+        case _:
+            raise ValueError(f"there is no full-text search on {dialect_name}")

