@@ -1,6 +1,7 @@
 import threading
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Integer, String, text, update
@@ -94,6 +95,25 @@ def test_every_commit_is_synced_and_journaled(database: Database) -> None:
         assert work.session.scalar(text("PRAGMA synchronous")) == 2
         assert work.session.scalar(text("PRAGMA journal_mode")) == "wal"
         assert work.session.scalar(text("PRAGMA foreign_keys")) == 1
+
+
+def test_a_transaction_that_need_not_last_takes_nothing_from_the_next_one(database: Database) -> None:
+    def synced(*, durable: bool) -> Any:
+        with database.write(durable=durable) as work:
+            work.session.execute(update(Counter).values(value=Counter.value + 1))
+            return work.session.scalar(text("PRAGMA synchronous"))
+
+    def fails() -> None:
+        with database.write(durable=False) as work:
+            work.session.execute(update(Counter).values(value=7))
+            raise ValueError("no")
+
+    assert [synced(durable=durable) for durable in (True, False, True, False)] == [2, 1, 2, 1]
+    with pytest.raises(ValueError, match="no"):
+        fails()
+    assert synced(durable=True) == 2
+    with database.read() as work:
+        assert work.session.get_one(Counter, "one").value == 5
 
 
 def test_times_come_back_aware_and_in_utc(database: Database) -> None:

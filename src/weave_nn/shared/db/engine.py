@@ -64,8 +64,8 @@ class Database:
         """Open the one transaction of a request or a message: committed on leaving, rolled back on any exception.
 
         The lock is taken by the first statement, not on entering: do slow work (parsing, staging a file) before it.
-        With `durable=False` a loss of power (not a crash of the process) may undo it, for what is done again without
-        harm; it is never undone when a later, durable transaction stands, and it does not wait for the disk.
+        With `durable=False` it does not wait for the disk, and a loss of power (no crash of the process) may undo it,
+        though never while a later transaction stands: for what does no harm when it is done again.
         Raises `DatabaseBusy` or `DatabaseUnusable`. Opening a second one inside the first is a defect.
         """
         if _writing.get():
