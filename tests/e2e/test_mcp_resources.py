@@ -77,9 +77,9 @@ async def test_a_subscriber_is_told_when_a_note_changes(shared_server: Server, t
                 assert time.monotonic() - began < 2
             (shared_server.vault / path).write_text("with another program")
             assert (await asyncio.wait_for(told(), 10)).uri == uri
-            (content,) = (await client.read_resource(uri)).contents
-            assert isinstance(content, TextResourceContents)
-            assert content.text == "with another program"
+            (read,) = (await client.read_resource(uri)).contents
+            assert isinstance(read, TextResourceContents)
+            assert read.text == "with another program"
 
 
 @pytest.mark.parametrize("mode", MODES)

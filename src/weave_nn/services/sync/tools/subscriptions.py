@@ -100,7 +100,8 @@ class Subscriptions:
     async def follow(self) -> None:
         """Pass on what the bus publishes, until cancelled; of several servers in one process, one does it for all."""
         async with self._alone:
-            self._loop = asyncio.get_running_loop()
+            # An event belongs to the loop that first waited for it.
+            self._loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
             while True:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(POLL_SECONDS if self._followers else None):
