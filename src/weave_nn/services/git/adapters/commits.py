@@ -101,18 +101,20 @@ def commit_paths(repository: Repository, paths: Sequence[str] | None, compose: C
         parents = [drafted.parent] if drafted.parent else []
         commit = commit_tree(who, tree, parents, message)
         if land(repository, drafted.parent, commit, f"commit (weave): {_subject(message)}", drafted):
-            _after_commit(repository)
+            _after_commit(repository, commit)
             text = message.decode(errors="replace")
             return Made(commit, text, tuple(changes), drafted.held, drafted.foreign)
     raise HeadMoved("Another program commits to the branch all the time.", hint="Try again in a moment.")
 
 
-def _after_commit(repository: Repository) -> None:
+def _after_commit(repository: Repository, commit: str) -> None:
     # The commit stands, whatever becomes of these.
     with suppress(GitFailed, GitTimeout, HookRefused):
         _run_hook(repository, "post-commit")
-    with suppress(GitFailed, GitTimeout):
-        repository.git.run("maintenance", "run", "--auto", "--quiet")
+    # Looking whether there is enough to tidy up costs as much as the commit itself: one commit in sixteen looks.
+    if commit.startswith("0"):
+        with suppress(GitFailed, GitTimeout):
+            repository.git.run("maintenance", "run", "--auto", "--quiet")
 
 
 def land(repository: Repository, before: str | None, after: str, reason: str, drafted: Draft | None = None) -> bool:
@@ -173,17 +175,14 @@ def _follow(repository: Repository, before: str | None, after: str, target: Path
 
 def identity(git: Git, author: Author) -> Git:
     """Git with the author set; where neither the settings nor git name anybody, we sign with our own name."""
-    variables = {}
-    if author.name:
-        variables["GIT_AUTHOR_NAME"] = author.name
-    if author.email:
-        variables["GIT_AUTHOR_EMAIL"] = author.email
-    if git.with_environment(**variables).outcome("var", "GIT_AUTHOR_IDENT", codes=(0, 128))[0]:
-        variables = {"GIT_AUTHOR_NAME": _FALLBACK_NAME, "GIT_AUTHOR_EMAIL": _FALLBACK_EMAIL} | variables
-    if git.outcome("var", "GIT_COMMITTER_IDENT", codes=(0, 128))[0]:
-        variables["GIT_COMMITTER_NAME"] = variables.get("GIT_AUTHOR_NAME", _FALLBACK_NAME)
-        variables["GIT_COMMITTER_EMAIL"] = variables.get("GIT_AUTHOR_EMAIL", _FALLBACK_EMAIL)
-    return git.with_environment(**variables)
+    variables = {"GIT_AUTHOR_NAME": author.name, "GIT_AUTHOR_EMAIL": author.email}
+    named = git.with_environment(**{name: value for name, value in variables.items() if value})
+    if all(named.outcome("var", name, codes=(0, 128))[0] == 0 for name in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT")):
+        return named
+    fallback = dict.fromkeys(("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME"), author.name or _FALLBACK_NAME)
+    fallback |= dict.fromkeys(("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL"), author.email or _FALLBACK_EMAIL)
+    # What the environment or the configuration does name stays.
+    return named.with_environment(**{name: named.environment.get(name, value) for name, value in fallback.items()})
 
 
 def commit_tree(git: Git, tree: str, parents: Sequence[str], message: bytes, *, sign: bool = True) -> str:

@@ -66,6 +66,14 @@ class Repository:
         """The commit that is checked out; None before the first one."""
         return self.git.line("rev-parse", "--quiet", "--verify", "HEAD^{commit}", codes=(0, 1)) or None
 
+    def head_and_tree(self) -> tuple[str | None, str]:
+        """The commit that is checked out, and its tree; before the first commit None and the empty tree."""
+        code, printed = self.git.outcome("rev-parse", "HEAD^{commit}", "HEAD^{tree}", codes=(0, 128))
+        if code:
+            return self.head(), self.empty_tree()
+        commit, tree = printed.decode().split()
+        return commit, tree
+
     def branch(self) -> str | None:
         """The branch that is checked out, such as `main`; None when HEAD is detached."""
         name = self.git.line("symbolic-ref", "--quiet", "HEAD", codes=(0, 1))

@@ -54,8 +54,7 @@ def draft(repository: Repository, paths: Collection[str] | None) -> Draft:
 
     Inside `writing` only. The draft's index stays until the writer's next turn, for hooks to look at.
     """
-    parent = repository.head()
-    parent_tree = repository.git.line("rev-parse", f"{parent}^{{tree}}") if parent else repository.empty_tree()
+    parent, parent_tree = repository.head_and_tree()
     staged = set(staged_paths(repository.git, parent_tree))
     wanted = set(changed_paths(repository) if paths is None else paths)
     found = look(repository, wanted - staged)

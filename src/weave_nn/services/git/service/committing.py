@@ -23,7 +23,7 @@ from weave_nn.services.git.events import CommitCreated
 from weave_nn.services.git.repository import GitRepository, Pending
 from weave_nn.services.git.service.messages import TRAILER, compose
 from weave_nn.services.git.service.starting import make_repository
-from weave_nn.services.git.service.validating import check_notes
+from weave_nn.services.git.service.validating import NoteChecker
 from weave_nn.shared.bus import Outbox
 from weave_nn.shared.bus.loop import Loop
 from weave_nn.shared.db import Database, UnitOfWork
@@ -76,7 +76,7 @@ class Committer:
         outbox: Callable[[UnitOfWork], Outbox],
         rules: CommitRules,
     ) -> None:
-        self._vault = vault
+        self._checker = NoteChecker(vault)
         self._database = database
         self._vault_id = vault_id
         self._git = git
@@ -146,7 +146,7 @@ class Committer:
         names = [each.path for each in pending]
         paths = None if _EVERYTHING in names else [repository.git_path(name) for name in names]
         events = {each.path: each.event_id for each in pending if each.event_id != _START}
-        if self._rules.validation == "block" and (faults := check_notes(self._vault, names)):
+        if self._rules.validation == "block" and (faults := self._checker.check(names)):
             shown = "; ".join(f"{each.path}:{each.line} {each.message}" for each in faults[:3])
             raise NotesRefused(f"Not committed: {shown}.", hint="Mend the notes, or set WEAVE_GIT_VALIDATION=report.")
 
@@ -177,15 +177,21 @@ class Committer:
     def _findings(self, repository: Repository, made: Made) -> tuple[Finding, ...]:
         if self._rules.validation == "off" or made.commit is None:
             return ()
-        paths = [repository.vault_path(each.path) for each in made.changes if each.kind != "delete"]
-        return check_notes(self._vault, [path for path in paths if path])
+        present = [
+            path for each in made.changes if each.kind != "delete" and (path := repository.vault_path(each.path))
+        ]
+        gone = [each.path if each.kind == "delete" else each.previous_path for each in made.changes]
+        self._checker.changed(present, [path for each in gone if each and (path := repository.vault_path(each))])
+        return self._checker.check(present)
 
     def _without_committed(self, repository: Repository, pending: Sequence[Pending]) -> list[Pending]:
         """What is left after a crash between a commit and the record of it; the commit is announced then."""
-        if not pending or repository.head() is None:
-            return list(pending)
+        if not pending:
+            return []
         layout = f"--format=%H%x00%s%x00%(trailers:key={TRAILER},valueonly,separator=%x2C)"
-        words = split_nul(repository.git.run("log", "-z", f"--max-count={_RECENT_COMMITS}", layout) + b"\0")
+        # Before the first commit there is no log.
+        printed = repository.git.run("log", "-z", f"--max-count={_RECENT_COMMITS}", layout, codes=(0, 128))
+        words = split_nul(printed + b"\0")
         commits = {
             event_id: (commit, subject)
             for commit, subject, event_ids in zip(words[::3], words[1::3], words[2::3], strict=False)
