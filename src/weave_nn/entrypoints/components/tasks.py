@@ -10,12 +10,16 @@ from weave_nn.services.tasks.api import router
 from weave_nn.services.tasks.contract import TasksContract, TaskSelection
 from weave_nn.services.tasks.repository import TaskRepository
 from weave_nn.services.tasks.service import TaskRules, TaskService, TaskSync
+from weave_nn.services.tasks.service.plugin import SETTINGS_PATH, with_plugin_settings
 from weave_nn.services.tasks.tools import register_tools
 from weave_nn.shared.contracts import local
 from weave_nn.shared.db import UnitOfWork
-from weave_nn.shared.errors import Unavailable
+from weave_nn.shared.errors import TooLarge, Unavailable
+from weave_nn.vault.errors import NoteNotFound
 
 log = structlog.get_logger(__name__)
+
+_LARGEST_SETTINGS_BYTES = 1024 * 1024
 
 
 def tasks(runtime: Runtime) -> Component:
@@ -27,6 +31,7 @@ def tasks(runtime: Runtime) -> Component:
         project_note=settings.tasks_project_note,
         write_ids=settings.tasks_write_ids,
     )
+    rules = with_plugin_settings(rules, _plugin_settings(runtime))
     outbox = runtime.outbox("tasks")
     sync = TaskSync(runtime.vault, runtime.database, runtime.vault_id, rules)
     read_only = settings.read_only
@@ -63,3 +68,10 @@ def tasks(runtime: Runtime) -> Component:
         rebuild=rebuild,
         counts=counts,
     )
+
+
+def _plugin_settings(runtime: Runtime) -> bytes | None:
+    try:
+        return runtime.vault.read(SETTINGS_PATH, hidden=True, limit_bytes=_LARGEST_SETTINGS_BYTES).content
+    except (NoteNotFound, TooLarge, Unavailable):
+        return None

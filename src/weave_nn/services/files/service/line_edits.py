@@ -54,7 +54,7 @@ def append_text(present: bytes, added: bytes) -> bytes:
 
 def append_to_section(present: bytes, heading: str, added: str) -> bytes:
     """Add text at the end of a section, which is made when it is missing; a list or table there simply goes on."""
-    if not heading.strip() or len(heading.splitlines()) > 1:
+    if not heading.strip() or len(_lines(heading)) > 1:
         raise InvalidInput(f"{heading!r} is no heading.", hint="Give its text, one line.", field="heading")
     lines = _LINE.findall(present)[:-1]
     end = _section_end(lines, heading)
@@ -75,12 +75,12 @@ def _replace(lines: list[bytes], edit: LineEdit, ending: bytes) -> None:
         del lines[place]
         return
     own_ending = lines[place][len(wanted) :]
-    new = [line.encode() for line in edit.new.splitlines()] or [b""]
+    new = [line.encode() for line in _lines(edit.new)] or [b""]
     lines[place : place + 1] = [*(line + (own_ending or ending) for line in new[:-1]), new[-1] + own_ending]
 
 
 def _insert(lines: list[bytes], edit: LineEdit, ending: bytes) -> None:
-    new = [line.encode() + ending for line in edit.new.splitlines()]
+    new = [line.encode() + ending for line in _lines(edit.new)]
     place = len(lines)
     if edit.heading:
         found = _section_end(lines, edit.heading)
@@ -92,6 +92,12 @@ def _insert(lines: list[bytes], edit: LineEdit, ending: bytes) -> None:
     if place and not lines[place - 1].endswith((b"\n", b"\r")):
         lines[place - 1] += ending
     lines[place:place] = new
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text as a Markdown file has them: only carriage return and line feed end one."""
+    lines = re.split(r"\r\n|\r|\n", text)
+    return lines[:-1] if not lines[-1] else lines
 
 
 def _section_end(lines: Sequence[bytes], heading: str) -> int | None:
@@ -124,7 +130,7 @@ class EditLedger:
             return bool(etag == record["after"])
         # Somebody has worked on the note since the crash: what they left of the edit tells.
         present = {line.rstrip(b"\r\n") for line in _LINE.findall(content)}
-        return all(line.encode() in present for edit in edits for line in edit.new.splitlines())
+        return all(line.encode() in present for edit in edits for line in _lines(edit.new))
 
     def begin(self, edit_id: str, before: bytes, after: bytes) -> None:
         """Remember durably, before the note is touched, what the edit will do."""
