@@ -139,6 +139,25 @@ def test_tags_in_the_form_of_the_plugin(client: TestClient) -> None:
     assert (tags["garden"], tags["garden/herbs"]) == (3, 2)
 
 
+def test_semantic_search_that_is_missing_says_what_brings_it(client: TestClient) -> None:
+    answer = client.get("/search", params={"q": "boat", "semantic": "true"})
+    assert (answer.status_code, answer.json()["field"]) == (400, "semantic")
+    assert "weave-nn[semantic]" in answer.text
+    plain = client.get("/search", params={"q": "boat"}).json()
+    assert (plain["method"], plain["hits"][0]["found_by"]) == ("words", ["words"])
+
+
+async def test_search_by_meaning_is_offered_to_agents_only_where_it_is_there(examples: SyncContract) -> None:
+    for semantic in (False, True):
+        server = VaultServer("1")
+        register_tools(server, examples, semantic=semantic)
+        (tool,) = [tool for tool in await server.list_tools() if tool.name == "search_notes"]
+        assert ("semantic" in tool.input_schema["properties"]) is semantic
+        async with Client(server) as client:
+            answer = await client.call_tool("search_notes", {"q": "epoxy"})
+            assert "Notes/Epoxy.md" in str(answer.structured_content)
+
+
 async def test_tools_answer_and_stay_small(examples: SyncContract) -> None:
     server = VaultServer("1")
     register_tools(server, examples)

@@ -23,6 +23,7 @@ def search(
     words: Annotated[list[str], typer.Argument(help="What to look for; quote it for the shell.")],
     *,
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=100, help="How many to show.")] = 20,
+    semantic: Annotated[bool, typer.Option("--semantic", help="Also notes of similar meaning.")] = False,
     vault: VaultOption = None,
     data_dir: DataDirOption = None,
     as_json: JsonOption = None,
@@ -42,7 +43,7 @@ def search(
     query = " ".join(words)
     with _sync(vault=vault, data_dir=data_dir) as sync:
         try:
-            page = sync.search(query, limit=count)
+            page = sync.search(query, limit=count, semantic=semantic)
         except QueryRefused as error:
             typer.echo(error.caret, err=True)
             raise

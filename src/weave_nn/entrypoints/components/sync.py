@@ -8,9 +8,12 @@ from weave_nn.entrypoints.composition import Component, Runtime
 from weave_nn.services.files.api import local_rest
 from weave_nn.services.files.contract import FilesContract
 from weave_nn.services.sync import api, models, subscribers, tools
+from weave_nn.services.sync.adapters.semantic import find_embedder
 from weave_nn.services.sync.contract import SyncContract
+from weave_nn.services.sync.service.embedding import VectorKeeper
 from weave_nn.services.sync.service.indexing import Indexer
 from weave_nn.services.sync.service.keeping import IndexKeeper
+from weave_nn.services.sync.service.meaning import Meaning
 from weave_nn.services.sync.service.sync import SyncService
 from weave_nn.shared.contracts import local
 from weave_nn.shared.http import ReadinessCheck
@@ -19,28 +22,36 @@ from weave_nn.shared.mcp import VaultServer
 log = structlog.get_logger(__name__)
 
 
-def sync_contract(runtime: Runtime) -> SyncContract:
+def meaning(runtime: Runtime) -> Meaning | None:
+    """Nearness in meaning, where it is installed and not switched off; nothing of it is loaded before it is used."""
+    embedder = None if runtime.settings.semantic == "off" else find_embedder()
+    return None if embedder is None else Meaning(embedder)
+
+
+def sync_contract(runtime: Runtime, near: Meaning | None) -> SyncContract:
     """Search, links and the graph, for other services of this process."""
-    return local(SyncContract, lambda work: SyncService(work, runtime.vault_id), runtime.database)
+    return local(SyncContract, lambda work: SyncService(work, runtime.vault_id, meaning=near), runtime.database)
 
 
-def sync(runtime: Runtime, contract: SyncContract, files: FilesContract) -> Component:
-    """The sync service with the thread that keeps the index true, and the MCP face of the vault's `files`."""
+def sync(runtime: Runtime, contract: SyncContract, files: FilesContract, near: Meaning | None) -> Component:
+    """The sync service with the threads that keep the index true, and the MCP face of the vault's `files`."""
     indexer = Indexer(runtime.database, runtime.vault, runtime.vault_id)
     keeper = IndexKeeper(indexer)
+    vectors = None if near is None else VectorKeeper(runtime.database, runtime.vault_id, near)
 
     def rebuild(progress: Callable[[int, int], None]) -> dict[str, int]:
         done = indexer.reconcile(progress=progress, anew=True)
         for path, reason in done.unreadable.items():
             log.warning("index.unreadable", path=path, reason=reason)
-        return {"notes_indexed": done.read, "notes_unreadable": len(done.unreadable)}
+        made = {} if vectors is None else {"notes_embedded": vectors.catch_up(progress)}
+        return {"notes_indexed": done.read, "notes_unreadable": len(done.unreadable), **made}
 
     def counts() -> dict[str, int]:
         with runtime.database.read() as work:
             return {"notes": SyncService(work, runtime.vault_id).count_notes()}
 
     def register(server: VaultServer) -> None:
-        tools.register_tools(server, contract)
+        tools.register_tools(server, contract, semantic=near is not None)
         tools.register_resources(server, files)
         tools.register_subscriptions(server, runtime.bus, runtime.vault_id, runtime.database.on_commit)
         tools.register_completion(server, contract)
@@ -53,7 +64,7 @@ def sync(runtime: Runtime, contract: SyncContract, files: FilesContract) -> Comp
         subscriptions=subscribers.subscriptions(indexer, runtime.vault_id, keeper.request),
         routers=api.routers(contract),
         register_tools=register,
-        background=[keeper],
+        background=[keeper] if vectors is None else [keeper, vectors],
         checks=[ReadinessCheck("index", keeper.check)],
         reading_paths=api.READING_PATHS,
         dialects=dict.fromkeys(api.LOCAL_REST_PREFIXES, local_rest.DIALECT),

@@ -161,6 +161,30 @@ class PropertyRow(Base):
     date: Mapped[str | None] = mapped_column(String(32))
 
 
+class VectorIndexRow(Base):
+    """One vault's index of vectors: the model that made them, and a number that every change of them raises."""
+
+    __tablename__ = "vector_index"
+
+    vault_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    model: Mapped[str] = mapped_column(String(128))
+    revision: Mapped[int]
+
+
+class VectorRow(Base):
+    """The vectors of a note's passages, one after another; none where the model knows hardly a word of it.
+
+    `etag` is of the content that they were made from, `revision` of the index when they were written.
+    """
+
+    __tablename__ = "note_vector"
+
+    note_id: Mapped[int] = _owner()
+    etag: Mapped[str] = mapped_column(String(64))
+    revision: Mapped[int]
+    vectors: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 SCHEMA = SchemaTree(name="sync", folder=Path(__file__).parent / "migrations", metadata=Base.metadata)
 
 

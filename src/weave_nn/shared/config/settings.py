@@ -149,6 +149,10 @@ class Settings(BaseSettings):
     )
     git_remote: str = Field(default="origin", description="the remote to pull from and push to")
     git_push: bool = Field(default=True, description="whether to push after a pull")
+    semantic: Annotated[Literal["auto", "off"], BeforeValidator(_lower)] = Field(
+        default="auto",
+        description="search by meaning: auto (where the extra weave-nn[semantic] is installed), off",
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         default="info",
         description="the least important log line that is written",

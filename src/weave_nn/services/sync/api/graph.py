@@ -54,8 +54,10 @@ def _add_search(routes: APIRouter, contract: SyncContract) -> None:
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         cursor: Cursor = None,
         snippet_chars: Annotated[int, Query(ge=0, le=2000)] = 240,
+        *,
+        semantic: Annotated[bool, Query(description="also by meaning; needs the extra weave-nn[semantic]")] = False,
     ) -> SearchPage:
-        return contract.search(q, limit=limit, cursor=cursor, snippet_chars=snippet_chars)
+        return contract.search(q, limit=limit, cursor=cursor, snippet_chars=snippet_chars, semantic=semantic)
 
     @routes.get("/graph/words", summary="Search by words alone, without operators")
     def search_plain(

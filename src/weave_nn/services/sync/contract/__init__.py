@@ -1,10 +1,11 @@
 """What others may ask of the sync service."""
 
-from weave_nn.services.sync.contract.errors import ExpressionRefused
+from weave_nn.services.sync.contract.errors import ExpressionRefused, SemanticSearchMissing
 from weave_nn.services.sync.contract.protocol import Completable, SyncContract
 from weave_nn.services.sync.contract.query import QueryRefused
 from weave_nn.services.sync.contract.results import (
     Evaluated,
+    FoundBy,
     Graph,
     GraphEdge,
     GraphNode,
@@ -31,6 +32,7 @@ __all__ = [
     "Completable",
     "Evaluated",
     "ExpressionRefused",
+    "FoundBy",
     "Graph",
     "GraphEdge",
     "GraphNode",
@@ -47,6 +49,7 @@ __all__ = [
     "PlainMatch",
     "QueryRefused",
     "SearchPage",
+    "SemanticSearchMissing",
     "Similar",
     "SimilarNote",
     "SyncContract",

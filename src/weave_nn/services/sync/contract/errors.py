@@ -8,3 +8,17 @@ class ExpressionRefused(InvalidInput):
 
     code = "expression_refused"
     title = "Expression refused"
+
+
+class SemanticSearchMissing(InvalidInput):
+    """Semantic search was asked for, and is not installed or is switched off here; search without it works."""
+
+    code = "semantic_search_missing"
+    title = "No semantic search"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no semantic search here.",
+            hint="Search without it; or install weave-nn[semantic] where the server runs, with WEAVE_SEMANTIC=auto.",
+            field="semantic",
+        )

@@ -28,10 +28,22 @@ class SyncContract(Protocol):
     """Search, links, and the graph."""
 
     @query
-    def search(self, q: str, *, limit: int = 20, cursor: str | None = None, snippet_chars: int = 240) -> SearchPage:
+    def search(
+        self,
+        q: str,
+        *,
+        limit: int = 20,
+        cursor: str | None = None,
+        snippet_chars: int = 240,
+        semantic: bool = False,
+    ) -> SearchPage:
         """Find notes by the query language of `contract.parser.parse`, best first; `limit` 1-100.
 
-        Raises `QueryRefused` with the place of a mistake.
+        With `semantic` also notes that mean something similar without holding the query's single words, 100 at most;
+        phrases, filters and exclusions hold for them too. Weak in Chinese, Japanese, Korean and Arabic: where hardly a
+        word is known, words alone answer, and the page's `method` says so.
+
+        Raises `QueryRefused` with the place of a mistake, `SemanticSearchMissing` where that is not installed.
         """
         ...
 
@@ -101,7 +113,7 @@ class SyncContract(Protocol):
 
     @query
     def find_similar(self, path: str, *, limit: int = 10) -> Similar:
-        """Notes that resemble this one; `limit` 1-50."""
+        """Notes that resemble this one, also in meaning where semantic search is installed; `limit` 1-50."""
         ...
 
     @query

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+FoundBy = Literal["words", "meaning"]
+
 
 @dataclass(frozen=True, slots=True)
 class Match:
@@ -21,6 +23,7 @@ class Hit:
     `score` is comparable within one answer only: the highest is the best, 0 where the query holds no text. `snippet` is
     a piece of the note's text as it stands there, from `snippet_start` on; `matches` are the first places in the whole
     text, so `match.start - snippet_start` is a place in the snippet. There are none if only title or tags fit.
+    `found_by` is what found it; by meaning alone, the snippet is the passage that is nearest in meaning.
     """
 
     path: str
@@ -31,14 +34,19 @@ class Hit:
     matches: tuple[Match, ...]
     etag: str
     modified: datetime
+    found_by: tuple[FoundBy, ...] = ("words",)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPage:
-    """Some of the hits, best first; `next_cursor` asks for the following ones and is None at the end."""
+    """Some of the hits, best first; `next_cursor` asks for the following ones and is None at the end.
+
+    `method` says how they were looked for.
+    """
 
     hits: tuple[Hit, ...]
     next_cursor: str | None
+    method: Literal["words", "words and meaning"] = "words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +224,10 @@ class SimilarNote:
 
 @dataclass(frozen=True, slots=True)
 class Similar:
-    """Notes that resemble one, best first. `method` says how that was found out: "links, tags and rare words"."""
+    """Notes that resemble one, best first.
+
+    `method` says how that was found out: "links, tags and rare words", or "meaning, links, tags and rare words".
+    """
 
     method: str
     notes: tuple[SimilarNote, ...]

@@ -1,6 +1,6 @@
 """Finding notes by a condition."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Select, func, literal, select
@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from weave_nn.services.sync.adapters.fulltext import FullText
 from weave_nn.services.sync.contract.query import Condition, disjunction
 from weave_nn.services.sync.models import FileRow, NoteRow
+from weave_nn.services.sync.repository.batches import batches
 from weave_nn.services.sync.repository.conditions import predicate, split, texts
 
 
@@ -36,6 +37,24 @@ class NoteFinder:
         query, order = self._query(condition)
         rows = self._session.execute(query.order_by(*order, FileRow.id).limit(limit).offset(offset))
         return [Found(*row) for row in rows]
+
+    def ids(self, condition: Condition) -> list[int]:
+        """The ids of all notes that fit."""
+        query = select(FileRow.id).join(NoteRow, NoteRow.id == FileRow.id).where(FileRow.vault_id == self._vault_id)
+        return list(self._session.scalars(query.where(predicate(condition, self._fulltext))))
+
+    def by_ids(self, ids: Collection[int]) -> dict[int, Found]:
+        """Notes by their ids, without a score."""
+        found: dict[int, Found] = {}
+        for part in batches(list(ids)):
+            query = (
+                select(FileRow.id, FileRow.path, NoteRow.title, FileRow.etag, FileRow.mtime_ns)
+                .join(NoteRow, NoteRow.id == FileRow.id)
+                .where(FileRow.id.in_(part))
+            )
+            for note_id, path, title, etag, mtime_ns in self._session.execute(query):
+                found[note_id] = Found(note_id, path, title, etag or "", mtime_ns, 0.0)
+        return found
 
     def document_counts(self, terms: Sequence[str]) -> dict[str, int]:
         """In how many notes each of these terms of the index is."""

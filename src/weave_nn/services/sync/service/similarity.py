@@ -1,4 +1,4 @@
-"""Notes that resemble a note, found out from its links, its tags and its rare words."""
+"""Notes that resemble a note, found out from its meaning, its links, its tags and its rare words."""
 
 import math
 import re
@@ -11,12 +11,15 @@ from weave_nn.services.sync.repository.graph import GraphReader
 from weave_nn.services.sync.repository.notes import NoteReader
 from weave_nn.services.sync.repository.records import fold_key
 from weave_nn.services.sync.repository.searching import NoteFinder
+from weave_nn.services.sync.repository.vectors import VectorStore
+from weave_nn.services.sync.service.meaning import Meaning
 
 METHOD = "links, tags and rare words"
+METHOD_WITH_MEANING = f"meaning, {METHOD}"
 _CANDIDATE_TERMS = 300
 _RARE_TERMS = 12
 _CANDIDATES = 100
-_LINK_WEIGHT, _TAG_WEIGHT, _WORD_WEIGHT = 1.0, 0.7, 0.8
+_MEANING_WEIGHT, _LINK_WEIGHT, _TAG_WEIGHT, _WORD_WEIGHT = 1.5, 1.0, 0.7, 0.8
 _REASONS = 4
 # Words of three letters and more, and the pairs that unspaced scripts are cut into; numbers say little.
 _TELLING = re.compile(r"[^\W\d]{3,}|[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3]{2}")
@@ -25,16 +28,22 @@ _TELLING = re.compile(r"[^\W\d]{3,}|[\u3041-\u30ff\u3400-\u9fff\uac00-\ud7a3]{2}
 class Similarity:
     """What resembles a note of one vault, in one transaction."""
 
-    def __init__(self, notes: NoteReader, graph: GraphReader, finder: NoteFinder) -> None:
+    def __init__(
+        self, notes: NoteReader, graph: GraphReader, finder: NoteFinder, store: VectorStore, meaning: Meaning | None
+    ) -> None:
         self._notes = notes
         self._graph = graph
         self._finder = finder
+        self._store = store
+        self._meaning = meaning
 
     def find(self, path: str, limit: int) -> Similar:
         """See `SyncContract.find_similar`."""
         note = self._notes.note(path)
+        near = self._meaning.near_note(self._store, note.id, _CANDIDATES) if self._meaning else None
         reasons: dict[int, dict[str, float]] = defaultdict(dict)
         for weight, found in (
+            (_MEANING_WEIGHT, {each.note_id: {"meaning": each.similarity} for each in near or ()}),
             (_LINK_WEIGHT, self._by_links(note.id)),
             (_TAG_WEIGHT, self._by_tags(note.id)),
             (_WORD_WEIGHT, self._by_words(note.id)),
@@ -50,7 +59,7 @@ class Similarity:
             key=lambda each: (-each[0], each[1].path),
         )
         return Similar(
-            METHOD,
+            METHOD if near is None else METHOD_WITH_MEANING,
             tuple(
                 SimilarNote(
                     node.path, node.title, round(score, 4), tuple(sorted(parts, key=lambda one: -parts[one])[:_REASONS])

@@ -28,10 +28,13 @@ from weave_nn.services.sync.contract import (
 from weave_nn.services.sync.repository.graph import GraphReader, StoredLink
 from weave_nn.services.sync.repository.notes import NoteReader
 from weave_nn.services.sync.repository.searching import NoteFinder
+from weave_nn.services.sync.repository.vectors import VectorStore
 from weave_nn.services.sync.service.dataview.evaluation import answer
 from weave_nn.services.sync.service.dataview.rows import rows_of
 from weave_nn.services.sync.service.dataview.syntax import parse_table
 from weave_nn.services.sync.service.evaluation import RESULT_LIMIT, evaluate
+from weave_nn.services.sync.service.hybrid import HybridSearch
+from weave_nn.services.sync.service.meaning import Meaning
 from weave_nn.services.sync.service.paging import checked_limit, cursor_at, offset_of
 from weave_nn.services.sync.service.searching import Search
 from weave_nn.services.sync.service.similarity import Similarity
@@ -54,19 +57,35 @@ def local_time() -> datetime:
 class SyncService:
     """Implements `SyncContract` in one transaction."""
 
-    def __init__(self, work: UnitOfWork, vault_id: str, now: Callable[[], datetime] = local_time) -> None:
+    def __init__(
+        self,
+        work: UnitOfWork,
+        vault_id: str,
+        now: Callable[[], datetime] = local_time,
+        meaning: Meaning | None = None,
+    ) -> None:
         self._notes = NoteReader(work.session, vault_id)
         self._graph = GraphReader(work.session, vault_id)
         self._finder = NoteFinder(work.session, vault_id, adapter_for(work.session.get_bind().dialect.name))
+        self._vectors = VectorStore(work.session, vault_id)
+        self._meaning = meaning
         self._now = now
 
     def count_notes(self) -> int:
         """How many notes are indexed."""
         return self._notes.count()
 
-    def search(self, q: str, *, limit: int = 20, cursor: str | None = None, snippet_chars: int = 240) -> SearchPage:
+    def search(
+        self,
+        q: str,
+        *,
+        limit: int = 20,
+        cursor: str | None = None,
+        snippet_chars: int = 240,
+        semantic: bool = False,
+    ) -> SearchPage:
         """Find notes by a query."""
-        return self._search().page(q, limit=limit, cursor=cursor, snippet_chars=snippet_chars)
+        return self._search().page(q, limit=limit, cursor=cursor, snippet_chars=snippet_chars, semantic=semantic)
 
     def search_plain(self, text: str, *, context_chars: int = 100, limit: int = 1000) -> tuple[PlainHit, ...]:
         """Find notes by words alone."""
@@ -150,7 +169,7 @@ class SyncService:
     def find_similar(self, path: str, *, limit: int = 10) -> Similar:
         """Find notes that resemble one."""
         checked_limit(limit, 50)
-        return Similarity(self._notes, self._graph, self._finder).find(path, limit)
+        return Similarity(self._notes, self._graph, self._finder, self._vectors, self._meaning).find(path, limit)
 
     def list_tags(self) -> tuple[TagCount, ...]:
         """List tags."""
@@ -182,7 +201,8 @@ class SyncService:
         return answer(parse_table(dql), rows_of(self._notes, now.tzinfo), now, limit)
 
     def _search(self) -> Search:
-        return Search(self._finder, self._notes, self._now)
+        hybrid = HybridSearch(self._finder, self._vectors, self._meaning) if self._meaning else None
+        return Search(self._finder, self._notes, hybrid, self._now)
 
     def _note_page(
         self, listed: Callable[..., list[tuple[str, str, int]]], question: str, limit: int, cursor: str | None

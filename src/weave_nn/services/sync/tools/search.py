@@ -1,14 +1,19 @@
 """Search and links as MCP tools: few, terse to list, and careful with the context window of whoever calls them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel, Field
 
-from weave_nn.services.sync.contract import LinkInfo, SyncContract
+from weave_nn.services.sync.contract import Hit, LinkInfo, SyncContract
 from weave_nn.shared.mcp import VaultServer
 
 TAG_LIMIT = 150
+
+_SEARCH = (
+    'Search notes, best first. Words are all required; also "phrases", prefix*, -not, a OR b, path:Projects/, '
+    "tag:area, title:x, has:tasks, modified:>7d, and frontmatter: status:done, due:2026-01-01..2026-02-01."
+)
 
 READS = ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False)
 
@@ -30,6 +35,20 @@ class Results(BaseModel):
 
     hits: list[Found]
     next_cursor: str | None
+
+
+class FoundEither(Found):
+    """A note that fits by words, or that is near in meaning."""
+
+    found_by: list[str]
+
+
+class EitherResults(BaseModel):
+    """Hits, best first; `method` says whether words alone could answer."""
+
+    hits: list[FoundEither]
+    next_cursor: str | None
+    method: str
 
 
 class Linked(BaseModel):
@@ -76,29 +95,41 @@ class Counts(BaseModel):
     items: list[Counted]
 
 
-def register_tools(server: VaultServer, sync: SyncContract) -> None:
-    """Offer the tools; all of them only read."""
-    _register_search(server, sync)
+def register_tools(server: VaultServer, sync: SyncContract, *, semantic: bool = False) -> None:
+    """Offer the tools; all of them only read. Search by meaning is offered only where it is there: `semantic`."""
+    (_register_semantic_search if semantic else _register_search)(server, sync)
     _register_links(server, sync)
     _register_overview(server, sync)
 
 
 def _register_search(server: VaultServer, sync: SyncContract) -> None:
-    @server.tool(annotations=READS)
+    @server.tool(annotations=READS, description=_SEARCH)
     def search_notes(q: str, limit: Few = 10, cursor: str | None = None) -> Results:
-        """Search notes, best first. Words are all required; also "phrases", prefix*, -not, a OR b, path:Projects/,
-        tag:area, title:x, has:tasks, modified:>7d, and frontmatter: status:done, due:2026-01-01..2026-02-01."""  # noqa: D209, D205 - every token of it is paid for
         page = sync.search(q, limit=limit, cursor=cursor)
-        hits = [
-            Found(
-                path=hit.path,
-                title=hit.title,
-                snippet=hit.snippet,
-                lines=list(dict.fromkeys(match.line for match in hit.matches))[:5],
-            )
-            for hit in page.hits
-        ]
-        return Results(hits=hits, next_cursor=page.next_cursor)
+        return Results(hits=[Found(**_found(hit)) for hit in page.hits], next_cursor=page.next_cursor)
+
+
+def _register_semantic_search(server: VaultServer, sync: SyncContract) -> None:
+    @server.tool(annotations=READS, description=_SEARCH)
+    def search_notes(
+        q: str,
+        limit: Few = 10,
+        cursor: str | None = None,
+        *,
+        semantic: Annotated[bool, Field(description="also notes of similar meaning, without the words")] = False,
+    ) -> EitherResults:
+        page = sync.search(q, limit=limit, cursor=cursor, semantic=semantic)
+        hits = [FoundEither(**_found(hit), found_by=list(hit.found_by)) for hit in page.hits]
+        return EitherResults(hits=hits, next_cursor=page.next_cursor, method=page.method)
+
+
+def _found(hit: Hit) -> dict[str, Any]:
+    return {
+        "path": hit.path,
+        "title": hit.title,
+        "snippet": hit.snippet,
+        "lines": list(dict.fromkeys(match.line for match in hit.matches))[:5],
+    }
 
 
 def _register_links(server: VaultServer, sync: SyncContract) -> None:
