@@ -68,8 +68,8 @@ def _stop(_signal: int, _frame: object) -> NoReturn:
 
 
 def _serve(settings: "Settings", instance: "Instance", listener: "Listener", banner: str) -> None:
-    # What importing and composing make stays for good: looking for garbage in it costs a start an eighth of its time, and
-    # pauses of requests later on.
+    # What importing and composing make stays for good: looking for garbage in it costs an eighth of a start's time,
+    # and pauses of requests later on.
     gc.disable()
     from weave_nn.entrypoints import monolith
     from weave_nn.entrypoints.cli.running import recorded_address
