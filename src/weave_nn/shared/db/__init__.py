@@ -7,7 +7,8 @@ await inside a transaction.
 
 from weave_nn.shared.db.engine import Database, UnitOfWork, lock
 from weave_nn.shared.db.errors import DatabaseBusy, DatabaseConflict, DatabaseTooNew, DatabaseUnusable
-from weave_nn.shared.db.schema import SchemaTree, UtcDateTime, metadata, upgrade
+from weave_nn.shared.db.schema import upgrade
+from weave_nn.shared.db.tree import SchemaTree, UtcDateTime, metadata
 
 __all__ = [
     "Database",

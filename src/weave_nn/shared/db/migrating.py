@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from weave_nn.shared.db.engine import Database, dialect_of, translated
 from weave_nn.shared.db.errors import DatabaseTooNew
-from weave_nn.shared.db.schema import SchemaTree
+from weave_nn.shared.db.tree import SchemaTree
 
 
 def migrate(database: Database, trees: Sequence[SchemaTree], target: str, *, up: bool) -> None:
