@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from integration.sync.indexes import dump, fresh_dump, open_index
-from weave_nn.services.sync.service.indexing import Indexer
+from weave_nn.services.sync.service.indexing import BATCH_NOTES, Indexer
 from weave_nn.shared.errors import Unavailable
 from weave_nn.vault.store import Vault
 
@@ -175,9 +175,9 @@ def test_stops_when_asked_and_goes_on_later(root: Path, tmp_path: Path) -> None:
     database, indexer = open_index(tmp_path / "index.db", vault)
     done: list[tuple[int, int]] = []
     first = indexer.reconcile(progress=lambda *counts: done.append(counts), stop=lambda: len(done) == 1)
-    assert done == [(48, 250)]
-    assert first.read == 48
-    assert indexer.reconcile().read >= 202
+    assert done == [(BATCH_NOTES, 250)]
+    assert first.read == BATCH_NOTES
+    assert indexer.reconcile().read >= 250 - BATCH_NOTES
     assert dump(database) == fresh_dump(vault, tmp_path)
 
 

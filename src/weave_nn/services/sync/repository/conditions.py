@@ -1,6 +1,7 @@
 """Conditions of the query language as SQL."""
 
 import operator
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, not_, or_, select
@@ -92,6 +93,19 @@ def split(condition: Condition) -> tuple[Condition | None, list[Condition]]:
     unwanted = [each for each in operands if isinstance(each, Not) and _is_text(each.operand)]
     rest = [each for each in operands if each not in wanted and each not in unwanted]
     return conjunction([*wanted, *unwanted]), rest
+
+
+def prominent(condition: Condition) -> Condition:
+    """What full-text search can answer, with every text wanted in titles, aliases or headings."""
+    match condition:
+        case Text(column=None):
+            return disjunction([replace(condition, column=column) for column in ("title", "heading")])
+        case And(operands):
+            return conjunction([prominent(each) for each in operands])
+        case Or(operands):
+            return disjunction([prominent(each) for each in operands])
+        case _:
+            return condition
 
 
 def predicate(condition: Condition, fulltext: FullText) -> ColumnElement[bool]:

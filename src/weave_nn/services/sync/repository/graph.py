@@ -1,9 +1,9 @@
 """Links as a graph: who links to whom, and what lies near."""
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+from sqlalchemy import Integer, Select, and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from weave_nn.services.sync.models import FileRow, LinkRow, NoteRow
@@ -11,6 +11,35 @@ from weave_nn.services.sync.repository.batches import batches
 from weave_nn.vault.errors import NoteNotFound
 
 _BETWEEN_FILES = and_(LinkRow.target_id.is_not(None), LinkRow.target_id != LinkRow.source_id)
+
+# Made once: to make these statements takes longer than to execute them.
+_FILE_ID = bindparam("file_id", type_=Integer)
+_TARGET = aliased(FileRow)
+_ID = select(FileRow.id).where(FileRow.vault_id == bindparam("vault_id"), FileRow.path == bindparam("path"))
+_LINKS = (
+    select(
+        LinkRow.source_id,
+        FileRow.path,
+        _TARGET.path,
+        LinkRow.target,
+        LinkRow.subpath,
+        LinkRow.alias,
+        LinkRow.kind,
+        LinkRow.line,
+        LinkRow.start,
+        LinkRow.stop,
+    )
+    .join(FileRow, FileRow.id == LinkRow.source_id)
+    .join(_TARGET, _TARGET.id == LinkRow.target_id, isouter=True)
+    .limit(bindparam("limit", type_=Integer))
+    .offset(bindparam("offset", type_=Integer))
+)
+_IS_BACKLINK = and_(LinkRow.target_id == _FILE_ID, LinkRow.source_id != _FILE_ID)
+_IS_OUTGOING = LinkRow.source_id == _FILE_ID
+_BACKLINKS = _LINKS.where(_IS_BACKLINK).order_by(FileRow.path, LinkRow.position)
+_OUTGOING = _LINKS.where(_IS_OUTGOING).order_by(LinkRow.position)
+_BACKLINK_COUNT = select(func.count()).select_from(LinkRow).where(_IS_BACKLINK)
+_OUTGOING_COUNT = select(func.count()).select_from(LinkRow).where(_IS_OUTGOING)
 
 
 class StoredLink(NamedTuple):
@@ -45,29 +74,26 @@ class GraphReader:
 
     def id_of(self, path: str) -> int:
         """The id of an indexed file; raises `NoteNotFound`."""
-        found = self._session.scalar(select(FileRow.id).where(FileRow.vault_id == self._vault_id, FileRow.path == path))
+        found = self._session.scalar(_ID, {"vault_id": self._vault_id, "path": path})
         if found is None:
             raise NoteNotFound(path)
         return found
 
     def backlinks(self, file_id: int, *, limit: int, offset: int) -> list[StoredLink]:
         """Links from other notes to a file."""
-        query = self._links(LinkRow.target_id == file_id, LinkRow.source_id != file_id)
-        source = FileRow.path
-        return self._read(query.order_by(source, LinkRow.position).limit(limit).offset(offset))
+        return self._read(_BACKLINKS, file_id, limit, offset)
 
     def outgoing(self, file_id: int, *, limit: int, offset: int) -> list[StoredLink]:
         """Links from a note, in the order of its text."""
-        query = self._links(LinkRow.source_id == file_id)
-        return self._read(query.order_by(LinkRow.position).limit(limit).offset(offset))
+        return self._read(_OUTGOING, file_id, limit, offset)
 
     def count_backlinks(self, file_id: int) -> int:
         """How many links lead from other notes to a file."""
-        return self._count(LinkRow.target_id == file_id, LinkRow.source_id != file_id)
+        return self._session.scalar(_BACKLINK_COUNT, {"file_id": file_id}) or 0
 
     def count_outgoing(self, file_id: int) -> int:
         """How many links a note has."""
-        return self._count(LinkRow.source_id == file_id)
+        return self._session.scalar(_OUTGOING_COUNT, {"file_id": file_id}) or 0
 
     def edges_at(self, ids: Collection[int]) -> set[tuple[int, int]]:
         """Every pair of linked files of which at least one is among `ids`, as source and target."""
@@ -158,30 +184,6 @@ class GraphReader:
         query = select(FileRow.id, FileRow.path, title).join(NoteRow, NoteRow.id == FileRow.id, isouter=True)
         return query.where(FileRow.vault_id == self._vault_id)
 
-    def _links(
-        self, *conditions: ColumnElement[bool]
-    ) -> Select[int, str, str, str, str, str | None, str, int, int, int]:
-        target = aliased(FileRow)
-        return (
-            select(
-                LinkRow.source_id,
-                FileRow.path,
-                target.path,
-                LinkRow.target,
-                LinkRow.subpath,
-                LinkRow.alias,
-                LinkRow.kind,
-                LinkRow.line,
-                LinkRow.start,
-                LinkRow.stop,
-            )
-            .join(FileRow, FileRow.id == LinkRow.source_id)
-            .join(target, target.id == LinkRow.target_id, isouter=True)
-            .where(*conditions)
-        )
-
-    def _read(self, query: Select[int, str, str, str, str, str | None, str, int, int, int]) -> list[StoredLink]:
-        return [StoredLink(*row) for row in self._session.execute(query)]
-
-    def _count(self, *conditions: ColumnElement[bool]) -> int:
-        return self._session.scalar(select(func.count()).select_from(LinkRow).where(*conditions)) or 0
+    def _read(self, query: Select[*tuple[Any, ...]], file_id: int, limit: int, offset: int) -> list[StoredLink]:
+        asked = {"file_id": file_id, "limit": limit, "offset": offset}
+        return [StoredLink(*row) for row in self._session.execute(query, asked)]

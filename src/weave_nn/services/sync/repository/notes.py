@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, case, func, or_, select
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from weave_nn.services.sync.adapters.fulltext.analysis import fold
@@ -14,6 +14,8 @@ from weave_nn.services.sync.repository.records import fold_key
 from weave_nn.vault.errors import NoteNotFound
 
 _ROWS_AT_ONCE = 200
+# Made once: to make this statement takes longer than to execute it.
+_CONTENTS = select(ContentRow.id, ContentRow.content).where(ContentRow.id.in_(bindparam("ids", expanding=True)))
 
 
 class StoredNote(NamedTuple):
@@ -56,8 +58,7 @@ class NoteReader:
         """The texts of notes, as they were when they were indexed."""
         found: dict[int, str] = {}
         for part in batches(list(note_ids)):
-            query = select(ContentRow.id, ContentRow.content).where(ContentRow.id.in_(part))
-            found.update({row[0]: text_of(row[1]) for row in self._session.execute(query)})
+            found.update({row[0]: text_of(row[1]) for row in self._session.execute(_CONTENTS, {"ids": part})})
         return found
 
     def count(self) -> int:

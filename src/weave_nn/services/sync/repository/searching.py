@@ -3,14 +3,29 @@
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, func, literal, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, literal, select
 from sqlalchemy.orm import Session
 
 from weave_nn.services.sync.adapters.fulltext import FullText
 from weave_nn.services.sync.contract.query import Condition, disjunction
 from weave_nn.services.sync.models import FileRow, NoteRow
 from weave_nn.services.sync.repository.batches import batches
-from weave_nn.services.sync.repository.conditions import predicate, split, texts
+from weave_nn.services.sync.repository.conditions import predicate, prominent, split, texts
+
+RANKED_LIMIT = 2000
+"""How many notes are ranked by their whole text.
+
+A rank costs about a microsecond for each note that fits, and tells the less apart the more of them there are: of a word
+that is in half of all notes it says nothing.
+"""
+
+_UNRANKED = literal(0.0).label("score")
+# Made once: to make this statement takes longer than to execute it.
+_SHOWN = (
+    select(FileRow.id, FileRow.path, NoteRow.title, FileRow.etag, FileRow.mtime_ns)
+    .join(NoteRow, NoteRow.id == FileRow.id)
+    .where(FileRow.id.in_(bindparam("ids", expanding=True)))
+)
 
 
 class Found(NamedTuple):
@@ -33,10 +48,18 @@ class NoteFinder:
         self._fulltext = fulltext
 
     def find(self, condition: Condition, *, limit: int, offset: int) -> list[Found]:
-        """The notes that fit: by rank if the condition holds a text, else the last modified first."""
-        query, order = self._query(condition)
-        rows = self._session.execute(query.order_by(*order, FileRow.id).limit(limit).offset(offset))
-        return [Found(*row) for row in rows]
+        """The notes that fit: by rank if the condition holds a text, else the last modified first.
+
+        Where more than `RANKED_LIMIT` fit, those come first that fit by title, aliases and headings, ranked by these;
+        the others follow with the score 0, the last modified first.
+        """
+        searched, rest = split(condition)
+        conditions = [FileRow.vault_id == self._vault_id, *(predicate(each, self._fulltext) for each in rest)]
+        if searched is None:
+            return self._page(self._filtered(texts(condition), conditions), limit, offset)
+        if not self._is_crowded(searched, conditions if rest else []):
+            return self._page(self._ranked(searched, conditions), limit, offset)
+        return self._prominent_first(searched, conditions, limit, offset)
 
     def ids(self, condition: Condition) -> list[int]:
         """The ids of all notes that fit."""
@@ -47,12 +70,7 @@ class NoteFinder:
         """Notes by their ids, without a score."""
         found: dict[int, Found] = {}
         for part in batches(list(ids)):
-            query = (
-                select(FileRow.id, FileRow.path, NoteRow.title, FileRow.etag, FileRow.mtime_ns)
-                .join(NoteRow, NoteRow.id == FileRow.id)
-                .where(FileRow.id.in_(part))
-            )
-            for note_id, path, title, etag, mtime_ns in self._session.execute(query):
+            for note_id, path, title, etag, mtime_ns in self._session.execute(_SHOWN, {"ids": part}):
                 found[note_id] = Found(note_id, path, title, etag or "", mtime_ns, 0.0)
         return found
 
@@ -60,21 +78,55 @@ class NoteFinder:
         """In how many notes each of these terms of the index is."""
         return self._fulltext.document_counts(self._session, terms)
 
-    def _query(self, condition: Condition) -> tuple[Select[int, str, str, str, int, float], list[ColumnElement[Any]]]:
-        columns = (FileRow.id, FileRow.path, NoteRow.title, FileRow.etag, FileRow.mtime_ns)
-        searched, rest = split(condition)
-        conditions = [FileRow.vault_id == self._vault_id, *(predicate(each, self._fulltext) for each in rest)]
-        wanted = texts(condition)
-        if searched is not None:
-            ranked = self._fulltext.ranked(searched)
-            query = select(*columns, ranked.c.score).select_from(ranked).join(FileRow, FileRow.id == ranked.c.note_id)
-            order: list[ColumnElement[Any]] = [ranked.c.score.desc()]
-        elif wanted:
+    def _ranked(self, searched: Condition, conditions: Sequence[ColumnElement[bool]]) -> Select[int, float]:
+        ranked = self._fulltext.ranked(searched)
+        query = select(FileRow.id, ranked.c.score.label("score")).join(ranked, FileRow.id == ranked.c.note_id)
+        return query.where(*conditions)
+
+    def _filtered(self, wanted: Sequence[Condition], conditions: Sequence[ColumnElement[bool]]) -> Select[int, float]:
+        query: Select[int, float]
+        if wanted:
             ranked = self._fulltext.ranked(disjunction([*wanted]))
-            score = func.coalesce(ranked.c.score, 0.0)
-            query = select(*columns, score).join(ranked, FileRow.id == ranked.c.note_id, isouter=True)
-            order = [score.desc()]
+            score = func.coalesce(ranked.c.score, 0.0).label("score")
+            query = select(FileRow.id, score).join(ranked, FileRow.id == ranked.c.note_id, isouter=True)
         else:
-            query = select(*columns, literal(0.0))
-            order = [FileRow.mtime_ns.desc()]
-        return query.join(NoteRow, NoteRow.id == FileRow.id).where(*conditions), order
+            query = select(FileRow.id, _UNRANKED)
+        return query.join(NoteRow, NoteRow.id == FileRow.id).where(*conditions)
+
+    def _prominent_first(
+        self, searched: Condition, conditions: Sequence[ColumnElement[bool]], limit: int, offset: int
+    ) -> list[Found]:
+        narrowed = prominent(searched)
+        others = [*conditions, FileRow.id.in_(self._fulltext.matching(searched))]
+        if self._is_crowded(narrowed, conditions):
+            return self._page(self._filtered([], others), limit, offset)
+        first = self._ranked(narrowed, conditions)
+        found = self._page(first, limit, offset)
+        if len(found) < limit:
+            before = offset + len(found) if found or not offset else self._count(first)
+            others.append(FileRow.id.not_in(self._fulltext.matching(narrowed)))
+            found += self._page(self._filtered([], others), limit - len(found), max(0, offset - before))
+        return found
+
+    def _is_crowded(self, searched: Condition, conditions: Sequence[ColumnElement[bool]]) -> bool:
+        """Whether too many notes fit to rank them; the `conditions` are looked at only if so many fit the text."""
+        ids = self._fulltext.matching(searched).distinct()
+        if len(self._session.scalars(ids.limit(RANKED_LIMIT + 1)).all()) <= RANKED_LIMIT:
+            return False
+        if not conditions:
+            return True
+        fitting = select(FileRow.id).where(*conditions, FileRow.id.in_(ids))
+        return self._count(fitting.limit(RANKED_LIMIT + 1)) > RANKED_LIMIT
+
+    def _count(self, query: Select[*tuple[Any, ...]]) -> int:
+        return self._session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+    def _page(self, query: Select[int, float], limit: int, offset: int) -> list[Found]:
+        # What is shown of a note is fetched for the page alone: sorting carries as little as it needs.
+        by_score = query.selected_columns.score
+        # An index gives the order of times only where nothing else, be it constant, comes before them.
+        rank = [] if by_score is _UNRANKED else [by_score.desc()]
+        page = query.order_by(*rank, FileRow.mtime_ns.desc(), FileRow.id.desc()).limit(limit).offset(offset)
+        scores = {row[0]: row[1] for row in self._session.execute(page)}
+        shown = self.by_ids(scores)
+        return [shown[note_id]._replace(score=score) for note_id, score in scores.items()]

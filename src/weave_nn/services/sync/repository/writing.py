@@ -22,6 +22,7 @@ from weave_nn.services.sync.models import (
 from weave_nn.services.sync.repository.batches import batches
 from weave_nn.services.sync.repository.linking import Unresolved, relink, resolve
 from weave_nn.services.sync.repository.records import FileRecord, NoteRecord, fold_key, name_key
+from weave_nn.shared.db import lock
 from weave_nn.vault.paths import is_note
 
 _OWNERS: dict[Any, Any] = {
@@ -54,6 +55,7 @@ class IndexWriter:
 
     def lock(self) -> int | None:
         """Keep other writers of this index out until the end of the transaction; gives the index's version, if any."""
+        lock(self._session, f"sync:{self._vault_id}")
         query = select(IndexRow.version).where(IndexRow.vault_id == self._vault_id).with_for_update()
         return self._session.scalar(query)
 
@@ -124,7 +126,12 @@ class IndexWriter:
         return added
 
     def _put_notes(self, notes: dict[int, NoteRecord], paths: dict[int, str]) -> None:
-        for part in batches(list(notes)):
+        held = [
+            note_id
+            for part in batches(list(notes))
+            for note_id in self._session.scalars(select(NoteRow.id).where(NoteRow.id.in_(part)))
+        ]
+        for part in batches(held):
             self._fulltext.remove(self._session, part)
             for model, owner in _OWNERS.items():
                 self._session.execute(delete(model.__table__).where(owner.in_(part)))

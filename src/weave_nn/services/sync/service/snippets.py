@@ -1,6 +1,7 @@
 """Where a note's text fits a query, and the piece of it that shows this best."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -59,8 +60,8 @@ def snippet(text: str, found: Sequence[Place], length: int) -> tuple[int, str]:
         start = head.end() if head else 0
         start += len(text[start:]) - len(text[start:].lstrip())
         return start, text[start : start + length].rstrip()
-    best = max(range(len(found)), key=lambda first: (_shown(found, first, length), -first))
-    inside = [place for place in found[best:] if place.end <= found[best].start + length]
+    best, stop_at = _best(found, length)
+    inside = found[best:stop_at]
     end = inside[-1].end if inside else found[best].start + length
     start = max(0, found[best].start - (length - (end - found[best].start)) // 2)
     stop = min(len(text), start + length)
@@ -69,9 +70,26 @@ def snippet(text: str, found: Sequence[Place], length: int) -> tuple[int, str]:
     return start, text[start:stop].rstrip()
 
 
-def _shown(found: Sequence[Place], first: int, length: int) -> tuple[int, int]:
-    inside = [place.number for place in found[first:] if place.end <= found[first].start + length]
-    return len(set(inside)), len(inside)
+def _best(found: Sequence[Place], length: int) -> tuple[int, int]:
+    """Which of the places, from one up to before another, fit into `length` with the most phrases, then places."""
+    best = (0, 0)
+    most = (0, 0)
+    numbers: Counter[int] = Counter()
+    stop = 0
+    for first, place in enumerate(found):
+        while stop < len(found) and found[stop].end <= place.start + length:
+            numbers[found[stop].number] += 1
+            stop += 1
+        shown = (len(numbers), stop - first)
+        if shown > most:
+            best, most = (first, stop), shown
+        if stop == first:
+            stop += 1
+        elif numbers[place.number] == 1:
+            del numbers[place.number]
+        else:
+            numbers[place.number] -= 1
+    return best
 
 
 def _spans(text: str, wanted: Phrase) -> Iterable[tuple[int, int]]:

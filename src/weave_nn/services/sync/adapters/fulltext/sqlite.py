@@ -8,6 +8,7 @@ text as the dictionary, that takes a sixth of the text.
 import json
 import zlib
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -27,7 +28,7 @@ from sqlalchemy.orm import Session
 
 from weave_nn.services.sync.adapters.fulltext.analysis import index_terms, phrase
 from weave_nn.services.sync.adapters.fulltext.port import COLUMNS, WEIGHTS, Document
-from weave_nn.services.sync.contract.query import And, Condition, Not, Or, Text
+from weave_nn.services.sync.contract.query import And, Condition, Not, Or, Text, TextColumn
 from weave_nn.services.sync.models import text_of
 
 _NAMES = ", ".join(WEIGHTS)
@@ -78,7 +79,8 @@ class SqliteFullText:
             return
         rows: list[dict[str, Any]] = []
         kept: list[dict[str, Any]] = []
-        for note_id, document in documents.items():
+        # FTS5 gathers what it is given in memory only as long as the ids ascend.
+        for note_id, document in sorted(documents.items(), key=itemgetter(0)):
             terms = {name: index_terms(getattr(document, name)) for name in WEIGHTS}
             rows.append({"note_id": note_id, **terms})
             kept.append({"note_id": note_id, "terms": _pack(terms, document.body)})
@@ -115,19 +117,33 @@ def _expression(condition: Condition) -> str:
     """The condition in FTS5's own language; every term is quoted, and the analysis leaves no quotes in terms."""
     match condition:
         case Text():
-            asked = phrase(condition.text, prefix=condition.prefix)
-            if asked is None:
-                raise ValueError(f"{condition} has no terms")
-            columns = f"{{{' '.join(COLUMNS[condition.column])}}} : " if condition.column else ""
-            return f'{columns}"{" ".join(asked.terms)}"{" *" if asked.prefix else ""}'
+            return _phrase(condition, [condition.column] if condition.column else [])
         case And(operands):
             wanted = " AND ".join(_expression(each) for each in operands if not isinstance(each, Not))
             unwanted = "".join(f" NOT {_expression(each.operand)}" for each in operands if isinstance(each, Not))
             return f"(({wanted}){unwanted})"
         case Or(operands):
+            if (in_columns := _in_columns(operands)) is not None:
+                return _phrase(*in_columns)
             return "(" + " OR ".join(_expression(each) for each in operands) + ")"
         case _:
             raise ValueError(f"{condition} is none of full-text search")
+
+
+def _in_columns(operands: Sequence[Condition]) -> tuple[Text, list[TextColumn]] | None:
+    """The text and the columns where the same text is wanted in each: looking into all of them at once is quicker."""
+    texts = [each for each in operands if isinstance(each, Text)]
+    columns = [each.column for each in texts if each.column is not None]
+    same = {(each.text, each.prefix) for each in texts}
+    return (texts[0], columns) if len(columns) == len(operands) and len(same) == 1 else None
+
+
+def _phrase(wanted: Text, columns: Sequence[TextColumn]) -> str:
+    asked = phrase(wanted.text, prefix=wanted.prefix)
+    if asked is None:
+        raise ValueError(f"{wanted} has no terms")
+    within = f"{{{' '.join(name for column in columns for name in COLUMNS[column])}}} : " if columns else ""
+    return f'{within}"{" ".join(asked.terms)}"{" *" if asked.prefix else ""}'
 
 
 def _pack(terms: dict[str, str], body: str) -> bytes:
