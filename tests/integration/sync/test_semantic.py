@@ -27,11 +27,11 @@ NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 class Stand:
     """A vault with its index and its vectors."""
 
-    def __init__(self, folder: Path, embedder: Embedder) -> None:
+    def __init__(self, folder: Path, embedder: Embedder, database: Path | str) -> None:
         self.folder = folder
         (folder / "vault").mkdir(exist_ok=True)
         self.vault = Vault(folder / "vault")
-        self.database, self.indexer = open_index(folder / "index.db", self.vault)
+        self.database, self.indexer = open_index(database, self.vault)
         self.meaning = Meaning(embedder)
         self.keeper = VectorKeeper(self.database, VAULT_ID, self.meaning)
         self.sync: SyncContract = local(SyncContract, self._service, self.database)
@@ -67,8 +67,8 @@ def embedder() -> Embedder:
 
 
 @pytest.fixture
-def stand(tmp_path: Path, embedder: Embedder) -> Iterator[Stand]:
-    made = Stand(tmp_path, embedder)
+def stand(tmp_path: Path, embedder: Embedder, database_url: str) -> Iterator[Stand]:
+    made = Stand(tmp_path, embedder, database_url)
     yield made
     made.database.close()
 
@@ -179,12 +179,12 @@ def test_without_the_extra_the_answer_says_what_to_install(stand: Stand) -> None
     assert plain.find_similar("A.md").method == "links, tags and rare words"
 
 
-def test_a_restart_makes_nothing_again(tmp_path: Path, embedder: Embedder) -> None:
-    first = Stand(tmp_path, embedder)
+def test_a_restart_makes_nothing_again(tmp_path: Path, embedder: Embedder, database_url: str) -> None:
+    first = Stand(tmp_path, embedder, database_url)
     first.write(VAULT)
     assert first.update() == len(VAULT)
     first.database.close()
-    second = Stand(tmp_path, embedder)
+    second = Stand(tmp_path, embedder, database_url)
     assert second.update() == 0
     assert paths(second.sync, "training a pet")[0] == "Dog.md"
     second.write({"Dog.md": "Elephants"})
@@ -265,7 +265,7 @@ def test_after_any_changes_the_vectors_equal_fresh_ones(
     embedder: Embedder, steps: list[tuple[str, str | None, bool]]
 ) -> None:
     with tempfile.TemporaryDirectory() as name:
-        stand = Stand(Path(name), embedder)
+        stand = Stand(Path(name), embedder, Path(name) / "index.db")
         for path, content, followed in steps:
             if content is None:
                 (stand.vault.root / path).unlink(missing_ok=True)
