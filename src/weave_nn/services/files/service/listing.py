@@ -4,9 +4,6 @@ A page begins after the last file of the one before, by its sort value and path,
 between neither repeats another nor hides one.
 """
 
-import base64
-import binascii
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -15,6 +12,7 @@ from wcmatch import glob as wildcard
 from weave_nn.services.files.contract import FileInfo, FilePage, SortKey
 from weave_nn.services.files.models import FileRow
 from weave_nn.services.files.repository import FileRepository, SortValue
+from weave_nn.shared.cursors import make_cursor, read_cursor, refused_cursor
 from weave_nn.shared.errors import InvalidInput
 
 _MAX_LIMIT = 1000
@@ -35,7 +33,8 @@ def list_page(
     if not 1 <= limit <= _MAX_LIMIT:
         raise InvalidInput(f"limit is {limit}; it must be from 1 to {_MAX_LIMIT}.", field="limit")
     matches = _matcher(glob)
-    after = _decode(cursor, sort) if cursor else None
+    question = (glob, folder, sort)
+    after = _position(cursor, question, sort) if cursor else None
     found: list[FileRow] = []
     # One more than asked for tells whether there is a next page.
     while len(found) <= limit:
@@ -45,7 +44,8 @@ def list_page(
             break
         after = (_value(chunk[-1], sort), chunk[-1].path)
     page, more = found[:limit], len(found) > limit
-    return FilePage(tuple(_info(row) for row in page), _encode(page[-1], sort) if more else None)
+    following = make_cursor(question, _value(page[-1], sort), page[-1].path) if more else None
+    return FilePage(tuple(_info(row) for row in page), following)
 
 
 def _matcher(glob: str | None) -> Callable[[str], bool]:
@@ -67,28 +67,12 @@ def _value(row: FileRow, sort: SortKey) -> SortValue:
             return row.path
 
 
-def _encode(row: FileRow, sort: SortKey) -> str:
-    token = json.dumps([sort, _value(row, sort), row.path], ensure_ascii=False)
-    return base64.urlsafe_b64encode(token.encode()).decode()
-
-
-def _decode(cursor: str, sort: SortKey) -> tuple[SortValue, str]:
-    try:
-        of_sort, value, path = json.loads(base64.urlsafe_b64decode(cursor.encode()))
-    except (ValueError, binascii.Error, TypeError) as error:
-        raise _unknown(cursor) from error
-    kind = str if sort.lstrip("-") == "path" else int
-    if of_sort != sort or type(value) is not kind or not isinstance(path, str):
-        raise _unknown(cursor)
-    return value, path
-
-
-def _unknown(cursor: str) -> InvalidInput:
-    return InvalidInput(
-        f"cursor {cursor[:80]!r} does not belong to this listing.",
-        hint="Use the next_cursor of a page with the same sort, or leave it out to begin.",
-        field="cursor",
-    )
+def _position(cursor: str, question: object, sort: SortKey) -> tuple[SortValue, str]:
+    match read_cursor(cursor, question):
+        case [str() | int() as value, str() as path] if isinstance(value, str) == (sort.lstrip("-") == "path"):
+            return value, path
+        case _:
+            raise refused_cursor(cursor)
 
 
 def _info(row: FileRow) -> FileInfo:

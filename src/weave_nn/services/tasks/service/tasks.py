@@ -1,7 +1,5 @@
 """The task service: what can be asked of tasks, and done with them."""
 
-import base64
-import binascii
 import hashlib
 import json
 import secrets
@@ -38,6 +36,7 @@ from weave_nn.services.tasks.service.querying.language import parse_query
 from weave_nn.services.tasks.service.rows import Place, assign, columns_of, new_values, task_of
 from weave_nn.services.tasks.service.rules import TaskRules
 from weave_nn.shared.bus import Outbox
+from weave_nn.shared.cursors import make_cursor, read_cursor, refused_cursor
 from weave_nn.shared.errors import InvalidInput
 from weave_nn.vault.paths import is_note, normalize
 from weave_nn.vault.task_line import TaskLine
@@ -75,14 +74,14 @@ class TaskService:
     ) -> TaskPage:
         """See `TasksContract`."""
         _check_limit(limit, MOST_LISTED)
-        digest = _digest([asdict(selection), sort, descending])[:16]
-        after = None if cursor is None else _opened(cursor, digest, sort)
+        question = (selection, sort, descending)
+        after = None if cursor is None else _position(cursor, question, sort)
         rows = self._tasks.page(selection, sort=sort, descending=descending, after=after, limit=limit + 1)
         more = len(rows) > limit
         rows = rows[:limit]
         values = self._tasks.sort_values(rows[-1], sort) if more else []
         return TaskPage(
-            tuple(task_of(row, self._rules.statuses) for row in rows), _closed(values, digest) if more else None
+            tuple(task_of(row, self._rules.statuses) for row in rows), _cursor(values, question) if more else None
         )
 
     def count_tasks(self, selection: TaskSelection, *, by: Grouping) -> tuple[GroupCount, ...]:
@@ -260,24 +259,17 @@ def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _closed(values: list[Any], digest: str) -> str:
-    plain = [value.isoformat() if isinstance(value, date) else value for value in values]
-    return base64.urlsafe_b64encode(json.dumps([digest, *plain]).encode()).decode()
+def _cursor(values: list[Any], question: object) -> str:
+    return make_cursor(question, *(value.isoformat() if isinstance(value, date) else value for value in values))
 
 
-def _opened(cursor: str, digest: str, sort: Sort) -> list[Any]:
+def _position(cursor: str, question: object, sort: Sort) -> list[Any]:
     try:
-        found, first, *rest = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        first, *rest = read_cursor(cursor, question)
         if sort in {"created_at", "updated_at"}:
             first = datetime.fromisoformat(first)
         elif first is not None and sort in {"due", "scheduled", "start", "created", "done", "cancelled"}:
             first = date.fromisoformat(first)
-    except (ValueError, TypeError, binascii.Error):
-        found = None
-    if found != digest:
-        raise InvalidInput(
-            "The cursor is not one of this listing.",
-            hint="Ask again without it, or with the same filters and sort as before.",
-            field="cursor",
-        )
+    except (ValueError, TypeError) as error:
+        raise refused_cursor(cursor) from error
     return [first, *rest]
