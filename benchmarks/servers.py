@@ -22,6 +22,7 @@ PEER = "markdown-vault-mcp"
 PEER_VERSION = "5.1.0"
 START_SECONDS = 600.0
 STOP_SECONDS = 30.0
+READY_SECONDS = 0.05
 
 
 @dataclass
@@ -82,7 +83,7 @@ class Server:
         while not ready():
             assert self.process.poll() is None, f"{command[0]} ended: {self.log.read_text()[-2000:]}"
             assert time.perf_counter() - started < START_SECONDS, f"{command[0]} is not ready"
-            time.sleep(0.01)
+            time.sleep(READY_SECONDS)
         return time.perf_counter() - started
 
     def _answers(self, path: str) -> bool:
