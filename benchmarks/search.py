@@ -1,4 +1,4 @@
-"""How fast notes are indexed and found, in the process: from the contract's call to its answer.
+"""How fast notes are indexed and found: in the process, from the contract's call to its answer, and by a server.
 
 The words of the generated vault are as frequent as those of a language (Zipf's law), so that common and rare words mean
 something. `rg` is measured beside it where it is installed: it has no index, and ranks nothing.
@@ -6,15 +6,14 @@ something. `rg` is measured beside it where it is installed: it has no index, an
 
 import os
 import random
-import resource
 import shutil
 import sqlite3
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import machine, searching
 from benchmarks.report import Options, Table, percentile
 from weave_nn.services.sync.contract import SyncContract
 from weave_nn.services.sync.models import SCHEMA
@@ -30,6 +29,7 @@ NOTES = 10_000
 WORDS_PER_NOTE = 400
 VOCABULARY = 30_000
 ROUNDS = 200
+REINDEXES = 5
 
 
 def run(options: Options) -> list[Table]:
@@ -38,10 +38,10 @@ def run(options: Options) -> list[Table]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         make_vault(folder / "generated", NOTES // 10 if options.quick else NOTES)
-        tables.append(_measure("generated", folder / "generated", folder))
+        tables += _both("generated", folder / "generated", folder)
         if options.real_vault:
             shutil.copytree(options.real_vault, folder / "real")
-            tables.append(_measure("real", folder / "real", folder))
+            tables += _both("real", folder / "real", folder)
     return tables
 
 
@@ -64,7 +64,13 @@ def _word(pick: random.Random) -> str:
     return "".join(pick.choice("bcdfgklmnprst") + pick.choice("aeiou") for _ in range(pick.randrange(2, 5)))
 
 
-def _measure(name: str, root: Path, folder: Path) -> Table:
+def _both(name: str, root: Path, folder: Path) -> list[Table]:
+    inside, asked = _measure(name, root, folder)
+    served = searching.measure(f"Search in {name} notes by a server", root, folder / f"{name}-served", asked)
+    return [inside, served]
+
+
+def _measure(name: str, root: Path, folder: Path) -> tuple[Table, searching.Asked]:
     text_bytes = sum(path.stat().st_size for path in root.rglob("*.md"))
     file = folder / f"{name}.db"
     database = Database(f"sqlite:///{file}")
@@ -83,6 +89,26 @@ def _measure(name: str, root: Path, folder: Path) -> Table:
     counts = _document_counts(file)
     common, middle, rare = counts[5], counts[len(counts) // 50], counts[len(counts) // 2]
     target = contract.search(common, limit=1).hits[0].path
+    rows += _questions(contract, common, middle, rare, target)
+    rows.append(["memory after indexing and asking, MB", f"{_resident():.0f}"])
+    sizes = [_reindexed(indexer) for _ in range(REINDEXES)]
+    rows.append([f"memory grown by reindexes 2 to {REINDEXES}, MB", f"{sizes[-1] - sizes[0]:.0f}"])
+    table = Table(f"Search in {name} notes, {text_bytes / 1e6:.0f} MB", ["what", "figure"], rows)
+    words = {"common": common, "less common": middle, "rare": rare}
+    return table, searching.Asked(words, target, ROUNDS)
+
+
+def _resident() -> float:
+    return machine.resident_megabytes(os.getpid()) or 0.0
+
+
+def _reindexed(indexer: Indexer) -> float:
+    indexer.reconcile(anew=True)
+    return _resident()
+
+
+def _questions(contract: SyncContract, common: str, middle: str, rare: str, target: str) -> list[list[str]]:
+    rows = []
     for label, ask in (
         (f"common word ({common})", lambda: contract.search(common)),
         (f"less common word ({middle})", lambda: contract.search(middle)),
@@ -96,10 +122,7 @@ def _measure(name: str, root: Path, folder: Path) -> Table:
         ("similar", lambda: contract.find_similar(target)),
     ):
         rows.append([f"{label}, p50 / p95 ms", _latencies(ask)])
-    if (ripgrep := shutil.which("rg")) is not None:
-        rows.append(["rg, rare word, p50 / p95 ms", _latencies(lambda: _ripgrep(ripgrep, rare, root), rounds=20)])
-    rows.append(["memory at most, MB", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f}"])
-    return Table(f"Search in {name} notes, {text_bytes / 1e6:.0f} MB", ["what", "figure"], rows)
+    return rows
 
 
 def _timed(action: Callable[[], object]) -> tuple[float, float]:
@@ -131,7 +154,3 @@ def _latencies(ask: Callable[[], object], rounds: int = ROUNDS) -> str:
     ask()
     times = [_timed(ask)[0] * 1000 for _ in range(rounds)]
     return f"{percentile(times, 0.5):.1f} / {percentile(times, 0.95):.1f}"
-
-
-def _ripgrep(program: str, word: str, root: Path) -> None:
-    subprocess.run([program, "-lw", word, str(root)], stdout=subprocess.DEVNULL, check=False)
