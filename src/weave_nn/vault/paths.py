@@ -11,7 +11,8 @@ import unicodedata
 from weave_nn.vault.errors import PathRefused
 
 SEGMENT_LIMIT_BYTES = 255
-PATH_LIMIT_BYTES = 4096
+# PostgreSQL indexes keys of 2,700 bytes at most, beside a vault's id and a time; macOS takes no path above 1,024.
+PATH_LIMIT_BYTES = 2048
 NOTE_SUFFIXES = (".md", ".markdown")
 TEMPORARY_PREFIX = ".weave-"
 TEMPORARY_SUFFIX = ".tmp"

@@ -40,8 +40,7 @@ class Stand:
     def announced(self) -> list[Event]:
         """What waits in the outbox, which is emptied by this."""
         with self.database.write() as work:
-            bodies = list(work.session.scalars(text("SELECT body FROM bus_outbox ORDER BY 1")))
-            work.session.execute(text("DELETE FROM bus_outbox"))
+            bodies = list(work.session.scalars(text("DELETE FROM bus_outbox RETURNING body")))
         return sorted((Event.from_json(body) for body in bodies), key=lambda event: event.id)
 
     def told(self) -> list[tuple[str, str | None]]:
@@ -55,11 +54,11 @@ class Stand:
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
+def stand(tmp_path: Path, database_url: str) -> Iterator[Stand]:
     root = tmp_path / "vault"
     root.mkdir()
     vault = Vault(root)
-    database = Database(f"sqlite:///{tmp_path}/weave.db")
+    database = Database(database_url)
     upgrade(database, [bus.SCHEMA, models.SCHEMA])
 
     def outbox(work: UnitOfWork) -> Outbox:

@@ -104,8 +104,7 @@ class Stand:
 
     def announced(self) -> list[Event]:
         with self.database.write() as work:
-            bodies = list(work.session.scalars(text("SELECT body FROM bus_outbox")))
-            work.session.execute(text("DELETE FROM bus_outbox"))
+            bodies = list(work.session.scalars(text("DELETE FROM bus_outbox RETURNING body")))
         return sorted((Event.from_json(body) for body in bodies), key=lambda event: event.id)
 
     def told(self, kind: str) -> list[Event]:

@@ -8,8 +8,8 @@ from weave_nn.services.tasks.service import TaskRules
 
 
 @pytest.fixture
-def stand(tmp_path: Path) -> Iterator[Stand]:
-    stand = make_stand(tmp_path, TaskRules(today=lambda: TODAY))
+def stand(tmp_path: Path, database_url: str) -> Iterator[Stand]:
+    stand = make_stand(tmp_path, TaskRules(today=lambda: TODAY), database_url)
     stand.carry()
     stand.heard()
     yield stand

@@ -73,8 +73,7 @@ class Stand:
 
     def _taken(self) -> list[Event]:
         with self.database.write() as work:
-            bodies = list(work.session.scalars(text("SELECT body FROM bus_outbox")))
-            work.session.execute(text("DELETE FROM bus_outbox"))
+            bodies = list(work.session.scalars(text("DELETE FROM bus_outbox RETURNING body")))
         return sorted((Event.from_json(body) for body in bodies), key=lambda event: event.id)
 
     def heard(self) -> list[str]:
@@ -91,11 +90,11 @@ class Stand:
         return found
 
 
-def make_stand(tmp_path: Path, rules: TaskRules) -> Stand:
+def make_stand(tmp_path: Path, rules: TaskRules, database_url: str | None = None) -> Stand:
     root = tmp_path / "vault"
     root.mkdir()
     vault = Vault(root)
-    database = Database(f"sqlite:///{tmp_path}/weave.db")
+    database = Database(database_url or f"sqlite:///{tmp_path}/weave.db")
     upgrade(database, [bus.SCHEMA, file_models.SCHEMA, task_models.SCHEMA])
 
     def outbox(work: UnitOfWork) -> Outbox:

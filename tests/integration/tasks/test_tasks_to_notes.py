@@ -257,9 +257,12 @@ def test_after_a_restart_unanswered_edits_are_asked_for_again(stand: Stand) -> N
     assert settled(stand)
 
 
-def test_tasks_made_by_ten_clients_at_once_are_each_written_once(stand: Stand) -> None:
+@pytest.mark.parametrize(
+    ("database_url", "tasks_each"), [("sqlite", 50), ("postgresql", 10)], indirect=["database_url"]
+)
+def test_tasks_made_by_ten_clients_at_once_are_each_written_once(stand: Stand, tasks_each: int) -> None:
     def client(number: int) -> None:
-        for each in range(50):
+        for each in range(tasks_each):
             stand.tasks.create_task(NewTask(f"task {number}-{each}"), idempotency_key=f"{number}-{each}")
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(10)]
@@ -269,8 +272,8 @@ def test_tasks_made_by_ten_clients_at_once_are_each_written_once(stand: Stand) -
         stand.carry()
     stand.carry()
     lines = Counter(stand.read("Inbox.md").splitlines())
-    assert lines == Counter({f"- [ ] task {number}-{each}": 1 for number in range(10) for each in range(50)})
-    assert len(stand.all()) == 500
+    assert lines == Counter({f"- [ ] task {number}-{each}": 1 for number in range(10) for each in range(tasks_each)})
+    assert len(stand.all()) == 10 * tasks_each
     assert settled(stand)
 
 

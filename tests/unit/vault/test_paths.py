@@ -92,7 +92,7 @@ def test_ordinary_names_pass_unchanged(raw: str) -> None:
         ("a.", "ends with"),
         ("folder /a.md", "ends with"),
         ("é" * 128, "255"),
-        ("/".join(["x" * 200] * 21), "4096"),
+        ("/".join(["x" * 200] * 11), "2048"),
         ("\ud800.md", "Unicode"),
         (".obsidian/app.json", "hidden"),
         (".OBSIDIAN/app.json", "hidden"),
