@@ -97,26 +97,28 @@ class NoteFinder:
         self, searched: Condition, conditions: Sequence[ColumnElement[bool]], limit: int, offset: int
     ) -> list[Found]:
         narrowed = prominent(searched)
-        others = [*conditions, FileRow.id.in_(self._fulltext.matching(searched))]
-        if self._is_crowded(narrowed, conditions):
-            return self._page(self._filtered([], others), limit, offset)
-        first = self._ranked(narrowed, conditions)
-        found = self._page(first, limit, offset)
-        if len(found) < limit:
+        found: list[Found] = []
+        before = 0
+        if not (crowded := self._is_crowded(narrowed, conditions)):
+            first = self._ranked(narrowed, conditions)
+            found = self._page(first, limit, offset)
+            if len(found) == limit:
+                return found
             before = offset + len(found) if found or not offset else self._count(first)
+        others = [*conditions, FileRow.id.in_(self._fulltext.matching(searched))]
+        if not crowded:
             others.append(FileRow.id.not_in(self._fulltext.matching(narrowed)))
-            found += self._page(self._filtered([], others), limit - len(found), max(0, offset - before))
-        return found
+        return found + self._page(self._filtered([], others), limit - len(found), max(0, offset - before))
 
     def _is_crowded(self, searched: Condition, conditions: Sequence[ColumnElement[bool]]) -> bool:
         """Whether too many notes fit to rank them; the `conditions` are looked at only if so many fit the text."""
         ids = self._fulltext.matching(searched).distinct()
-        if len(self._session.scalars(ids.limit(RANKED_LIMIT + 1)).all()) <= RANKED_LIMIT:
+        if not self._has_more(ids):
             return False
-        if not conditions:
-            return True
-        fitting = select(FileRow.id).where(*conditions, FileRow.id.in_(ids))
-        return self._count(fitting.limit(RANKED_LIMIT + 1)) > RANKED_LIMIT
+        return not conditions or self._has_more(select(FileRow.id).where(*conditions, FileRow.id.in_(ids)))
+
+    def _has_more(self, query: Select[*tuple[Any, ...]]) -> bool:
+        return self._session.scalar(query.limit(1).offset(RANKED_LIMIT)) is not None
 
     def _count(self, query: Select[*tuple[Any, ...]]) -> int:
         return self._session.scalar(select(func.count()).select_from(query.subquery())) or 0
