@@ -155,7 +155,7 @@ def _scratch(server: URL) -> Iterator[URL]:
     name = f"weave_test_{uuid.uuid4().hex[:12]}"
     engine = create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        # Where the server can: a collation other than ours, so that tests see where the program forgets to name its own.
+        # Where the server can, a collation other than ours: tests then see where the program forgets to name its own.
         other = connection.scalar(text("SELECT count(*) FROM pg_collation WHERE collname = 'en-US-x-icu'"))
         collation = "LOCALE_PROVIDER icu ICU_LOCALE 'en-US'" if other else ""
         connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' {collation}"))

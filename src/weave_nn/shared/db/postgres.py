@@ -86,7 +86,7 @@ def engine(url: URL, *, read_only: bool) -> Engine:
 def expected(url: URL, error: DBAPIError) -> Unavailable | None:
     """What the driver's error means to a caller; None for a defect."""
     state = getattr(error.orig, "sqlstate", None)
-    reason = " ".join(str(error.orig).split()).rstrip(".")
+    reason = " ".join(str(error.orig).split()).rstrip(".?")
     if state in _CONFLICTS:
         return DatabaseConflict(f"Another transaction went first: {reason}.", hint="Try again.")
     if state in _BUSY:
