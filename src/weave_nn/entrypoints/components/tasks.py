@@ -10,11 +10,13 @@ from weave_nn.services.tasks.api import router
 from weave_nn.services.tasks.contract import TasksContract, TaskSelection
 from weave_nn.services.tasks.repository import TaskRepository
 from weave_nn.services.tasks.service import TaskRules, TaskService, TaskSync
+from weave_nn.services.tasks.service.keeping import TaskKeeper
 from weave_nn.services.tasks.service.plugin import SETTINGS_PATH, with_plugin_settings
 from weave_nn.services.tasks.tools import register_tools
 from weave_nn.shared.contracts import local
 from weave_nn.shared.db import UnitOfWork
 from weave_nn.shared.errors import TooLarge, Unavailable
+from weave_nn.shared.http import ReadinessCheck
 from weave_nn.vault.errors import NoteNotFound
 
 log = structlog.get_logger(__name__)
@@ -23,7 +25,7 @@ _LARGEST_SETTINGS_BYTES = 1024 * 1024
 
 
 def tasks(runtime: Runtime) -> Component:
-    """The task service, which catches up with the notes before anything is served."""
+    """The task service, with the thread that catches up with the notes at the start."""
     settings = runtime.settings
     rules = TaskRules(
         inbox_note=settings.tasks_inbox,
@@ -39,14 +41,8 @@ def tasks(runtime: Runtime) -> Component:
     def service(work: UnitOfWork) -> TaskService:
         return TaskService(TaskRepository(work.session, runtime.vault_id), outbox(work), rules, runtime.vault_id)
 
+    keeper = TaskKeeper(sync)
     contract = local(TasksContract, service, runtime.database)
-
-    def prepare() -> None:
-        try:
-            sync.reconcile_all()
-        except Unavailable as error:
-            # What the database has is served meanwhile, and events bring it up to date.
-            log.warning("tasks.not_reconciled", reason=str(error))
 
     def counts() -> dict[str, int]:
         return {"tasks": sum(group.count for group in contract.count_tasks(TaskSelection(), by="status"))}
@@ -61,8 +57,9 @@ def tasks(runtime: Runtime) -> Component:
         name="tasks",
         schema=models.SCHEMA,
         contract=contract,
-        prepare=prepare,
         subscriptions=subscribers.subscriptions(sync),
+        background=[keeper],
+        checks=[ReadinessCheck("tasks", keeper.check)],
         routers=[router(contract, read_only=read_only)],
         register_tools=lambda server: register_tools(server, contract, read_only=read_only),
         rebuild=rebuild,

@@ -1,7 +1,14 @@
 """What the task service does when notes change, and when it is answered about its edits.
 
 Notes are read and parsed before the first statement of a transaction, so that nobody waits for that with the lock held.
+Of two threads that look at the same note, the one that read it later must also be the one that writes later: they take
+turns from the reading to the taking of the lock.
 """
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec
 
 from weave_nn.services.tasks.models import TaskRow
 from weave_nn.services.tasks.repository import TaskRepository
@@ -15,6 +22,19 @@ from weave_nn.vault.store import Vault
 
 SOURCE = "tasks"
 
+_Arguments = ParamSpec("_Arguments")
+
+
+def _in_turn(
+    method: Callable[Concatenate["TaskSync", _Arguments], None],
+) -> Callable[Concatenate["TaskSync", _Arguments], None]:
+    @functools.wraps(method)
+    def waiting(self: "TaskSync", /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        with self.turn:
+            method(self, *args, **kwargs)
+
+    return waiting
+
 
 class TaskSync:
     """Keeps the tasks of one vault in step with its notes. Its methods may be repeated, and come in any order."""
@@ -24,7 +44,9 @@ class TaskSync:
         self._database = database
         self._vault_id = vault_id
         self._rules = rules
+        self.turn = threading.Lock()
 
+    @_in_turn
     def note_changed(self, work: UnitOfWork, path: str) -> None:
         """Look at a note that was made, changed or deleted."""
         note = scan_note(self._vault, path, self._rules)
@@ -35,6 +57,7 @@ class TaskSync:
         elif tasks.note_etag(path) != note.etag:
             self._reconciler(work).apply([note])
 
+    @_in_turn
     def note_renamed(self, work: UnitOfWork, previous_path: str, path: str) -> None:
         """Look at a note that has another path now; its tasks stay who they are."""
         note = scan_note(self._vault, path, self._rules)
@@ -46,14 +69,17 @@ class TaskSync:
             self._tasks(work).rename_note(previous_path, path)
         reconciler.apply([each for each in (note, previous) if each is not None], [] if previous else [previous_path])
 
+    @_in_turn
     def edit_made(self, work: UnitOfWork, edit_id: str, path: str) -> None:
         """Take note that an edit was made, and ask for the next one where more is wanted."""
         self._answered(work, edit_id, path, None)
 
+    @_in_turn
     def edit_refused(self, work: UnitOfWork, edit_id: str, path: str, reason: str) -> None:
         """Take note that an edit could not be made: the note wins."""
         self._answered(work, edit_id, path, reason)
 
+    @_in_turn
     def vault_reindexed(self, work: UnitOfWork, *, anew: bool = False) -> None:
         """Look at every note whose version is another than the one that was read; with `anew`, at every note."""
         with self._database.read() as reading:
