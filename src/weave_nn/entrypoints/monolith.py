@@ -1,5 +1,6 @@
 """The monolith: all services in one process, on one database, over HTTP and MCP."""
 
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -66,6 +67,8 @@ class Monolith:
         migrate(self.runtime, self.components)
         for part in self.components:
             part.prepare()
+        # What was imported stays for good; collections need not look at it again.
+        gc.freeze()
         self._caretaker.start()
 
     def stop(self) -> None:
