@@ -60,7 +60,7 @@ def main() -> None:
 
     Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted; a command's help names what others it has.
     """
-    # Importing makes hundreds of thousands of objects that stay; looking for garbage among them took a third of a start.
+    # Importing makes hundreds of thousands of objects that stay; looking for garbage among them took a third of it.
     gc.set_threshold(ALLOCATIONS_BETWEEN_COLLECTIONS, 20, 20)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
