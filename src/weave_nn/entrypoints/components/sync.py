@@ -37,7 +37,9 @@ def sync(runtime: Runtime, contract: SyncContract, files: FilesContract, near: M
     """The sync service with the threads that keep the index true, and the MCP face of the vault's `files`."""
     indexer = Indexer(runtime.database, runtime.vault, runtime.vault_id)
     keeper = IndexKeeper(indexer)
-    vectors = None if near is None else VectorKeeper(runtime.database, runtime.vault_id, near)
+    vectors = (
+        None if near is None else VectorKeeper(runtime.database, runtime.vault_id, near, ready=keeper.wait_complete)
+    )
 
     def rebuild(progress: Callable[[int, int], None]) -> dict[str, int]:
         done = indexer.reconcile(progress=progress, anew=True)

@@ -26,12 +26,23 @@ log = structlog.get_logger(__name__)
 
 
 class VectorKeeper:
-    """Makes the vectors of one vault, beside requests and events."""
+    """Makes the vectors of one vault, beside requests and events.
 
-    def __init__(self, database: Database, vault_id: str, meaning: Meaning) -> None:
+    It begins when `ready(timeout_seconds)` is true, so that the first index is not made slower by it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        vault_id: str,
+        meaning: Meaning,
+        *,
+        ready: Callable[[float], bool] = lambda _timeout_seconds: True,
+    ) -> None:
         self._database = database
         self._vault_id = vault_id
         self._meaning = meaning
+        self._ready = ready
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vector-keeper", daemon=True)
@@ -73,6 +84,9 @@ class VectorKeeper:
         return done
 
     def _run(self) -> None:
+        while not self._ready(_QUIET_SECONDS):
+            if self._stop.is_set():
+                return
         while True:
             self._wake.wait(_LOOK_AGAIN_SECONDS)
             if self._stop.wait(_QUIET_SECONDS):
