@@ -1,6 +1,6 @@
 """Measure, and print tables: `python -m benchmarks [NAME ...] [--quick] [--write]`.
 
-Every module of this folder that has a `NAME` and a `run(options) -> list[Table]` is a benchmark. WEAVE_BENCH_VAULT
+Every module of this folder that has a `NAME` and a `run(options) -> Iterable[Table]` is a benchmark. WEAVE_BENCH_VAULT
 names a folder of notes to measure on as well; only a copy of it is touched, and its name stands in no table.
 """
 
@@ -49,13 +49,16 @@ def _found() -> dict[str, Benchmark]:
 def _run(benchmark: Benchmark, options: Options, *, write: bool) -> int:
     print(f"==> {benchmark.name}", file=sys.stderr)
     where = machine.description()
+    parts = [f"## {benchmark.name}", f"Measured on {where}."]
+    print(*parts, sep="\n\n")
     try:
-        tables = benchmark.run(options)
+        for table in benchmark.run(options):
+            parts.append(markdown(table))
+            print("", parts[-1], sep="\n", flush=True)
     except Exception:  # noqa: BLE001 - one benchmark that fails must not cost the figures of the others
         traceback.print_exc()
         return 1
-    text = "\n\n".join([f"## {benchmark.name}", f"Measured on {where}.", *map(markdown, tables)]) + "\n"
-    print(text)
+    text = "\n\n".join(parts) + "\n"
     if write:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{benchmark.name}.md").write_text(text.replace("## ", "# ", 1))

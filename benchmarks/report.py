@@ -1,6 +1,6 @@
 """What a benchmark takes and gives: `Options` in, `Table`s out, shown and kept as Markdown."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Benchmark:
     """What every benchmark module has: its `NAME`, and `run`."""
 
     name: str
-    run: Callable[[Options], list[Table]]
+    run: Callable[[Options], Iterable[Table]]
 
 
 def markdown(table: Table) -> str:

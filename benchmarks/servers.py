@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 PEER = "markdown-vault-mcp"
 PEER_VERSION = "5.1.0"
 START_SECONDS = 600.0
-STOP_SECONDS = 30.0
+STOP_SECONDS = 180.0
 READY_SECONDS = 0.05
 
 
