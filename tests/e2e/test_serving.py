@@ -6,7 +6,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from mcp.client import Client
 
+from e2e.clients import call, over_http
 from e2e.server import WEAVE, Server, wait_until
 
 
@@ -38,7 +40,7 @@ def test_every_file_is_listed_and_read_byte_for_byte(server: Server) -> None:
         assert server.get(f"/vault/{quote(path)}").body == content
 
 
-def test_a_real_vault_is_served_byte_for_byte_and_left_as_it_is(
+async def test_a_real_vault_is_served_byte_for_byte_and_left_as_it_is(
     make_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     source = os.environ.get("WEAVE_BENCH_VAULT")
@@ -50,7 +52,22 @@ def test_a_real_vault_is_served_byte_for_byte_and_left_as_it_is(
     assert set(list_all(server)) == set(before)
     for path, content in before.items():
         assert server.get(f"/files/{quote(path)}").body == content, path
+    async with over_http(server) as client:
+        for path, content in before.items():
+            if path.endswith(".md"):
+                assert await read_whole(client, path) == content, path
     assert vault_bytes(tmp_path / "real") == before
+
+
+async def read_whole(client: Client, path: str) -> bytes:
+    parts: list[str] = []
+    start = 1
+    while True:
+        note = (await call(client, "read_notes", paths=[path], start_line=start, max_lines=2000))["notes"][0]
+        parts.append(note["content"])
+        if note["end_line"] >= note["total_lines"]:
+            return "".join(parts).encode()
+        start = note["end_line"] + 1
 
 
 def test_what_was_accepted_survives_a_kill(server: Server) -> None:

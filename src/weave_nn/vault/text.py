@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 _BOM = codecs.BOM_UTF8
 _ANY_NEWLINE = re.compile(r"\r\n|\r|\n")
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _REPLACE_BYTES = "weave_nn.one_question_mark_per_byte"
 
 
@@ -55,6 +56,14 @@ def decode_lossless(content: bytes) -> str:
     The result encodes to exactly as many bytes as `content` has, so byte offsets into the one hold in the other.
     """
     return content.decode("utf-8", _REPLACE_BYTES)
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines of a text with their ends, as Markdown and editors count them.
+
+    `str.splitlines` also ends lines at form feeds, U+2028 and others, and would number the lines behind them wrongly.
+    """
+    return _LINE.findall(text)
 
 
 def is_valid_utf8(content: bytes) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weave_nn.vault.text import TextStyle, decode_lossless, is_valid_utf8
+from weave_nn.vault.text import TextStyle, decode_lossless, is_valid_utf8, lines_of
 
 
 @given(st.lists(st.one_of(st.binary(max_size=5), st.text(max_size=3).map(str.encode)), max_size=6).map(b"".join))
@@ -54,3 +54,12 @@ def test_a_fragment_takes_the_line_endings_of_its_file() -> None:
 
 def test_a_file_of_mixed_line_endings_keeps_those_of_its_text() -> None:
     assert TextStyle.of(b"a\r\nb\n").whole("a\r\nb\nc\n") == b"a\r\nb\nc\n"
+
+
+@given(st.text(alphabet="a\r\n\u2028\x0c"))
+def test_lines_make_up_the_text_and_end_only_at_line_ends(text: str) -> None:
+    lines = lines_of(text)
+    assert "".join(lines) == text
+    assert [line.rstrip("\r\n") for line in lines] == [
+        line for line in text.replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n") if text
+    ]

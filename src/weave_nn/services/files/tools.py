@@ -14,6 +14,7 @@ from weave_nn.vault.errors import NoteNotFound
 from weave_nn.vault.patch import Operation, Patch, TargetType, Value
 from weave_nn.vault.paths import normalize
 from weave_nn.vault.periodic import Period
+from weave_nn.vault.text import lines_of
 
 MAX_NOTES = 20
 MAX_CHARACTERS = 40_000
@@ -251,7 +252,7 @@ def _read(
 
 def _part(view: NoteView, start_line: int, max_lines: int, room: int) -> ReadNote:
     """Whole lines as far as they fit; of a line longer than all the room, its beginning."""
-    lines = view.content.decode(errors="replace").splitlines(keepends=True)
+    lines = lines_of(view.content.decode(errors="replace"))
     taken: list[str] = []
     for line in lines[start_line - 1 : start_line - 1 + max_lines]:
         if len(line) > room:
@@ -273,7 +274,7 @@ def _part(view: NoteView, start_line: int, max_lines: int, room: int) -> ReadNot
 
 def _outline(view: NoteView) -> ReadNote:
     headings = "\n".join(f"{heading.line}: {'#' * heading.level} {heading.text}" for heading in view.note.headings)
-    total = len(view.content.decode(errors="replace").splitlines())
+    total = len(lines_of(view.content.decode(errors="replace")))
     content = headings[:MAX_CHARACTERS]
     return ReadNote(
         path=view.info.path, etag=view.info.etag, content=content, start_line=1, end_line=total, total_lines=total

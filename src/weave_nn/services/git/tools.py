@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from weave_nn.services.git.contract import GitContract, RestoreContract
 from weave_nn.shared.mcp import VaultServer
+from weave_nn.vault.text import lines_of
 
 MAX_CHARACTERS = 40_000
 
@@ -90,7 +91,7 @@ def _register_reading(server: VaultServer, git: GitContract) -> None:
     def show_version(path: Path, revision: Revision, start_line: Annotated[int, Field(ge=1)] = 1) -> ShownVersion:
         """Read a note as it was in a version."""
         version = git.show(path, revision=revision)
-        lines = version.content.decode(errors="replace").splitlines(keepends=True)
+        lines = lines_of(version.content.decode(errors="replace"))
         taken, room = 0, MAX_CHARACTERS
         for line in lines[start_line - 1 :]:
             if taken and len(line) > room:

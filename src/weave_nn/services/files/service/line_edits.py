@@ -17,7 +17,7 @@ from pathlib import Path
 from weave_nn.services.files.events import LineEdit
 from weave_nn.shared.errors import Conflict, InvalidInput
 from weave_nn.vault.parse import parse
-from weave_nn.vault.text import TextStyle, is_valid_utf8
+from weave_nn.vault.text import TextStyle, is_valid_utf8, lines_of
 
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _CONTINUES = re.compile(rb"\s*([-*+] |\d+[.)] |\||>)")
@@ -95,9 +95,8 @@ def _insert(lines: list[bytes], edit: LineEdit, ending: bytes) -> None:
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of a text as a Markdown file has them: only carriage return and line feed end one."""
-    lines = re.split(r"\r\n|\r|\n", text)
-    return lines[:-1] if not lines[-1] else lines
+    """The lines of a text without their ends."""
+    return [line.rstrip("\r\n") for line in lines_of(text)]
 
 
 def _section_end(lines: Sequence[bytes], heading: str) -> int | None:
