@@ -103,7 +103,8 @@ class WeaveServer(Server):
     def start(self) -> float:
         """Start; ready is when `/ready` says so."""
         self.port = free_port()
-        self.environment = {"WEAVE_DATA_DIR": str(self.state), "WEAVE_API_KEY": self.key}
+        # As the plain installation serves, which has no models either.
+        self.environment = {"WEAVE_DATA_DIR": str(self.state), "WEAVE_API_KEY": self.key, "WEAVE_SEMANTIC": "off"}
         weave = Path(sys.executable).with_name("weave")
         return self._launch([weave, "up", self.vault, "--port", str(self.port)], lambda: self._answers("/ready"))
 
