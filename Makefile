@@ -4,6 +4,8 @@
 UV_VERSION := 0.13.8
 PYTHON ?= python3
 VAULT ?= examples/vault
+# The example lies in this project's own repository, which must not get commits from trying it.
+EXAMPLE_ONLY = $(if $(filter examples/vault,$(VAULT)),WEAVE_GIT_AUTO_COMMIT="$${WEAVE_GIT_AUTO_COMMIT:-false}")
 
 # uv keeps its cache in this folder and uses the Python that is here instead of fetching one.
 export UV_CACHE_DIR := $(CURDIR)/.cache/uv
@@ -14,6 +16,7 @@ export UV_NO_PROGRESS := $(if $(CI),true,false)
 UV := .tools/bin/uv
 UV_STAMP := .tools/uv-$(UV_VERSION).stamp
 VENV_STAMP := .venv/synced.stamp
+RUN_STAMP := .venv/serving.stamp
 
 .DEFAULT_GOAL := help
 .PHONY: help run test bench fmt clean
@@ -21,8 +24,8 @@ VENV_STAMP := .venv/synced.stamp
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-run: $(VENV_STAMP) ## Serve examples/vault, or the folder named by VAULT=...
-	@WEAVE_DATA_DIR="$${WEAVE_DATA_DIR:-$(CURDIR)/.weave/$$(basename "$(VAULT)")}" exec .venv/bin/weave up "$(VAULT)"
+run: $(RUN_STAMP) ## Serve examples/vault, or the folder named by VAULT=...
+	@$(EXAMPLE_ONLY) WEAVE_DATA_DIR="$${WEAVE_DATA_DIR:-$(CURDIR)/.weave/$$(basename "$(VAULT)")}" exec .venv/bin/weave up "$(VAULT)"
 
 test: $(VENV_STAMP) ## Run the whole check: format, lint, types, import contracts, tests
 	@.ci/check
@@ -46,7 +49,12 @@ $(UV_STAMP):
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check --cache-dir .cache/pip "uv==$(UV_VERSION)"
 	@touch $@
 
-$(VENV_STAMP): $(UV_STAMP) pyproject.toml uv.lock
-	@echo "==> making .venv from uv.lock"
-	@$(UV) sync --locked --python .tools/bin/python
+$(RUN_STAMP): $(UV_STAMP) pyproject.toml uv.lock
+	@echo "==> making .venv from uv.lock: what serving needs"
+	@$(UV) sync --locked --no-dev --inexact --python .tools/bin/python
 	@touch $@
+
+$(VENV_STAMP): $(UV_STAMP) pyproject.toml uv.lock
+	@echo "==> making .venv from uv.lock: what testing needs"
+	@$(UV) sync --locked --python .tools/bin/python
+	@touch $(RUN_STAMP) $@
