@@ -18,9 +18,12 @@ from weave_nn.services.tasks.service.rules import TaskRules
 from weave_nn.services.tasks.service.scanning import scan_note, survey
 from weave_nn.shared.bus import Outbox
 from weave_nn.shared.db import Database, UnitOfWork
+from weave_nn.vault.paths import is_note
 from weave_nn.vault.store import Vault
 
 SOURCE = "tasks"
+
+_PORTION_NOTES = 300
 
 _Arguments = ParamSpec("_Arguments")
 
@@ -80,8 +83,38 @@ class TaskSync:
         self._answered(work, edit_id, path, reason)
 
     @_in_turn
-    def vault_reindexed(self, work: UnitOfWork, *, anew: bool = False) -> None:
-        """Look at every note whose version is another than the one that was read; with `anew`, at every note."""
+    def vault_reindexed(self, work: UnitOfWork) -> None:
+        """Look at every note whose version is another than the one that was read."""
+        self._compare(work, anew=False)
+
+    def reconcile_all(self, *, anew: bool = False) -> None:
+        """Catch up with the vault, in transactions of its own; raises `ScanFailed` if it cannot be read.
+
+        With `anew`, notes that look unchanged are read again too; tasks keep their ids.
+        """
+        # The turn lasts until the commit, or who comes next would not see what was read and read it all again.
+        with self.turn:
+            self._read_first()
+            with self._database.write() as work:
+                self._compare(work, anew=anew)
+
+    def _read_first(self) -> None:
+        """Read a vault of which nothing is known, in portions: nobody waits long for the lock, and memory is bounded.
+
+        What an interruption leaves over is found by comparing.
+        """
+        with self._database.read() as reading:
+            if self._tasks(reading).note_etags():
+                return
+        paths = [path for path in self._vault.scan().files if is_note(path)]
+        for start in range(0, len(paths), _PORTION_NOTES):
+            portion = [scan_note(self._vault, path, self._rules) for path in paths[start : start + _PORTION_NOTES]]
+            notes = [note for note in portion if note is not None]
+            with self._database.write() as work:
+                self._tasks(work).lock()
+                self._reconciler(work).apply(notes, quiet={note.path for note in notes})
+
+    def _compare(self, work: UnitOfWork, *, anew: bool) -> None:
         with self._database.read() as reading:
             known = self._tasks(reading).note_etags()
         if anew:
@@ -94,14 +127,6 @@ class TaskSync:
             tasks.rename_note(previous_path, path)
         self._reconciler(work).apply(found.changed, found.gone, quiet=found.first_seen)
         self._resume(work, unsettled)
-
-    def reconcile_all(self, *, anew: bool = False) -> None:
-        """Catch up with the vault, in a transaction of its own; raises `ScanFailed` if it cannot be read.
-
-        With `anew`, notes that look unchanged are read again too; tasks keep their ids.
-        """
-        with self._database.write() as work:
-            self.vault_reindexed(work, anew=anew)
 
     def _resume(self, work: UnitOfWork, unsettled: list[tuple[TaskRow, str | None]]) -> None:
         """Ask again for edits that got no answer, and for those that were never asked for."""
