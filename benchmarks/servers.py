@@ -81,7 +81,9 @@ class Server:
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=kept | self.environment, stdout=log, stderr=log)
         while not ready():
-            assert self.process.poll() is None, f"{command[0]} ended: {self.log.read_text()[-2000:]}"
+            assert self.process.poll() is None, (
+                f"{command[0]} ended with {self.process.poll()}: {self.log.read_text()[-2000:]}"
+            )
             assert time.perf_counter() - started < START_SECONDS, f"{command[0]} is not ready"
             time.sleep(READY_SECONDS)
         return time.perf_counter() - started
