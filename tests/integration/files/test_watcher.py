@@ -22,7 +22,7 @@ def watched(stand: "Stand", request: pytest.FixtureRequest) -> Iterator["Stand"]
     watcher.stop()
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 15) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not condition():
