@@ -77,6 +77,7 @@ class Server:
         self.state.mkdir(parents=True, exist_ok=True)
         # As after an installation: compiled modules are kept, and nothing of the caller's settings counts.
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEAVE_", "PYTHON"))}
+        kept["PYTHONPYCACHEPREFIX"] = str(ROOT / ".cache" / "pycache")
         started = time.perf_counter()
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(command, env=kept | self.environment, stdout=log, stderr=log)
