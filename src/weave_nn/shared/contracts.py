@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, cast
 
-from weave_nn.shared.db import Database, UnitOfWork
+from weave_nn.shared.db import Database, UnitOfWork, repeated
 
 Kind = Literal["query", "command"]
 _Function = TypeVar("_Function", bound=Callable[..., Any])
@@ -27,6 +27,16 @@ def query(method: _Function) -> _Function:
 def command(method: _Function) -> _Function:
     """Mark a contract's method as changing something: it runs in one transaction and is never repeated blindly."""
     method.__weave_kind__ = "command"  # type: ignore[attr-defined]  # the mark is an attribute of the function
+    return method
+
+
+def database_only(method: _Function) -> _Function:
+    """Mark a command that changes nothing outside of the database and consumes none of its arguments.
+
+    It is run again when the database ends its transaction in favour of another one. Those that change files are not:
+    files do not roll back.
+    """
+    method.__weave_database_only__ = True  # type: ignore[attr-defined]  # the mark is an attribute of the function
     return method
 
 
@@ -46,7 +56,8 @@ def methods(contract: type) -> dict[str, Kind]:
 def local(contract: type[_Contract], make: Callable[[UnitOfWork], _Contract], database: Database) -> _Contract:
     """Implement `contract` in this process: every call is `make(unit_of_work).method(...)` in its own transaction.
 
-    `make` runs once per call and must be cheap. A command that raises leaves nothing behind in the database.
+    `make` runs once per attempt and must be cheap. A command that raises leaves nothing behind in the database.
+    Queries, and commands marked `database_only`, are repeated when the database ends them in favour of others.
     """
     members: dict[str, Any] = {}
     for name, kind in methods(contract).items():
@@ -56,9 +67,14 @@ def local(contract: type[_Contract], make: Callable[[UnitOfWork], _Contract], da
 
 
 def _in_transaction(declared: Any, name: str, transaction: Any, make: Callable[[UnitOfWork], Any]) -> Any:
+    repeatable = declared.__weave_kind__ == "query" or getattr(declared, "__weave_database_only__", False)
+
     @functools.wraps(declared)
     def call(_self: object, *args: Any, **kwargs: Any) -> Any:
-        with transaction() as work:
-            return getattr(make(work), name)(*args, **kwargs)
+        def attempt() -> Any:
+            with transaction() as work:
+                return getattr(make(work), name)(*args, **kwargs)
+
+        return repeated(attempt) if repeatable else attempt()
 
     return call

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from weave_nn.shared.contracts import command, query
+from weave_nn.shared.contracts import command, database_only, query
 from weave_nn.shared.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
 
 
@@ -313,6 +313,7 @@ class TasksContract(Protocol):
         ...
 
     @command
+    @database_only
     def create_task(self, new: NewTask, *, idempotency_key: str | None = None) -> Task:
         """Make a task. A repeated request with the same key makes none and returns the first one.
 
@@ -321,26 +322,31 @@ class TasksContract(Protocol):
         ...
 
     @command
+    @database_only
     def update_task(self, task_id: str, changes: TaskChanges, *, version: int | None = None) -> Task:
         """Change fields of a task; what a new status brings with it (dates, a next occurrence) comes about."""
         ...
 
     @command
+    @database_only
     def complete_task(self, task_id: str, *, version: int | None = None, day: date | None = None) -> Completion:
         """Complete a task as of `day` (today); one that is completed already stays as it is."""
         ...
 
     @command
+    @database_only
     def cancel_task(self, task_id: str, *, version: int | None = None) -> Task:
         """Mark a task as cancelled."""
         ...
 
     @command
+    @database_only
     def reopen_task(self, task_id: str, *, version: int | None = None) -> Task:
         """Mark a completed or cancelled task as to be done again."""
         ...
 
     @command
+    @database_only
     def delete_task(self, task_id: str, *, version: int | None = None) -> None:
         """Take a task's line out of its note."""
         ...

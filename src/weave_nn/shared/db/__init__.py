@@ -7,6 +7,8 @@ await inside a transaction.
 
 from weave_nn.shared.db.engine import Database, UnitOfWork, lock
 from weave_nn.shared.db.errors import DatabaseBusy, DatabaseConflict, DatabaseTooNew, DatabaseUnusable
+from weave_nn.shared.db.limits import ServerLimits
+from weave_nn.shared.db.repeating import repeated
 from weave_nn.shared.db.schema import upgrade
 from weave_nn.shared.db.tree import SchemaTree, UtcDateTime, metadata
 
@@ -17,9 +19,11 @@ __all__ = [
     "DatabaseTooNew",
     "DatabaseUnusable",
     "SchemaTree",
+    "ServerLimits",
     "UnitOfWork",
     "UtcDateTime",
     "lock",
     "metadata",
+    "repeated",
     "upgrade",
 ]

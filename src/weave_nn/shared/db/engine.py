@@ -14,6 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
 from weave_nn.shared.db.errors import DatabaseBusy
+from weave_nn.shared.db.limits import DEFAULT_LIMITS, ServerLimits
 from weave_nn.shared.errors import InvalidInput, Unavailable
 
 
@@ -21,7 +22,7 @@ class Dialect(Protocol):
     """What one kind of database does in its own way; see the functions of `sqlite` and `postgres`."""
 
     def checked(self, url: URL) -> URL: ...  # noqa: D102 - said there
-    def engine(self, url: URL, *, read_only: bool) -> Engine: ...  # noqa: D102 - said there
+    def engine(self, url: URL, *, read_only: bool, limits: ServerLimits) -> Engine: ...  # noqa: D102 - said there
     def expected(self, url: URL, error: DBAPIError) -> Unavailable | None: ...  # noqa: D102 - said there
     def lock(self, session: Session, name: str) -> None: ...  # noqa: D102 - said there
     def migrating(self, connection: Connection) -> AbstractContextManager[None]: ...  # noqa: D102 - said there
@@ -48,10 +49,10 @@ class Database:
     `InvalidInput` when it is not one that this installation can serve. Nothing is opened before the first transaction.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, limits: ServerLimits = DEFAULT_LIMITS) -> None:
         self.url = _parse(url)
-        self.writer = dialect_of(self.url).engine(self.url, read_only=False)
-        self.reader = dialect_of(self.url).engine(self.url, read_only=True)
+        self.writer = dialect_of(self.url).engine(self.url, read_only=False, limits=limits)
+        self.reader = dialect_of(self.url).engine(self.url, read_only=True, limits=limits)
         self._undurable_writer = self.writer.execution_options(durable=False)
         self._commit_listeners: list[Callable[[], None]] = []
 

@@ -6,13 +6,16 @@ the fact, when the files that it was about are already changed and it cannot sim
 
 Text is compared by its code points (collation `C`), as SQLite does it: ranges of paths and the order of pages depend
 on that, and a database's own collation may be another and change with the operating system.
+
+No call waits for ever: the server ends what takes too long, and where the server itself has fallen silent (a frozen
+host, a broken network that still acknowledges) the client ends it a little later.
 """
 
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Column, Engine, String, create_engine, event, func, select, text
 from sqlalchemy.dialects.postgresql.base import PGDDLCompiler
@@ -20,21 +23,17 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from weave_nn.shared.db.errors import LOCK_WAIT_SECONDS, DatabaseBusy, DatabaseConflict, DatabaseUnusable
+from weave_nn.shared.db.errors import DatabaseBusy, DatabaseConflict, DatabaseUnusable
+from weave_nn.shared.db.limits import ServerLimits
+from weave_nn.shared.db.patience import bound_waiting
 from weave_nn.shared.errors import InvalidInput, Unavailable
 
-WRITER_CONNECTIONS = 8
-READER_CONNECTIONS = 16
-CONNECT_SECONDS = 10
-STATEMENT_SECONDS = 60
-IDLE_IN_TRANSACTION_SECONDS = 300
-"""Long enough for the largest file to be written between two statements."""
-
+_NAME_BYTES = 63
 _KEEPALIVE: dict[str, object] = {
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
+    "tcp_user_timeout": 20_000,
 }
 _MIGRATION = "schema"
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
@@ -56,12 +55,12 @@ def checked(url: URL) -> URL:
     return url.set(drivername="postgresql+psycopg")
 
 
-def engine(url: URL, *, read_only: bool) -> Engine:
+def engine(url: URL, *, read_only: bool, limits: ServerLimits) -> Engine:
     """The engine for writing, or the one for reading."""
     settings = {
-        "statement_timeout": f"{STATEMENT_SECONDS}s",
-        "lock_timeout": f"{LOCK_WAIT_SECONDS}s",
-        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
+        "statement_timeout": f"{limits.statement_timeout_seconds}s",
+        "lock_timeout": f"{limits.lock_timeout_seconds}s",
+        "idle_in_transaction_session_timeout": f"{limits.idle_transaction_timeout_seconds}s",
         "default_transaction_isolation": "repeatable\\ read" if read_only else "read\\ committed",
         "default_transaction_read_only": "on" if read_only else "off",
         "timezone": "UTC",
@@ -71,13 +70,20 @@ def engine(url: URL, *, read_only: bool) -> Engine:
     made = create_engine(
         # What the user gives comes last, and so goes first.
         url.update_query_dict({"options": f"{options} {own if isinstance(own, str) else ' '.join(own)}".strip()}),
-        pool_size=READER_CONNECTIONS if read_only else WRITER_CONNECTIONS,
+        pool_size=limits.reader_connections if read_only else limits.writer_connections,
         max_overflow=0,
-        pool_timeout=LOCK_WAIT_SECONDS,
+        pool_timeout=limits.lock_timeout_seconds,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "weave-nn", **_KEEPALIVE},
+        # The connection that was used last is used next, so that a server that has fallen silent is met on few.
+        pool_use_lifo=True,
+        connect_args={
+            "connect_timeout": limits.connect_timeout_seconds,
+            "application_name": limits.name.encode()[:_NAME_BYTES].decode(errors="ignore"),
+            **_KEEPALIVE,
+        },
     )
     made.dialect.ddl_compiler = _DdlCompiler
+    bound_waiting(made, limits)
     event.listen(made, "connect", _accept_nul)
     event.listen(made, "begin", _synchronise)
     return made
@@ -109,6 +115,7 @@ def lock(session: Session, name: str) -> None:
 def migrating(connection: Connection) -> Iterator[None]:
     """Prepare a connection for migrations: one process at a time, however long it takes."""
     key = func.hashtextextended(f"weave:{_MIGRATION}", 0)
+    cast("Any", connection.connection.dbapi_connection).patience_seconds = None
     connection.execute(text("SET statement_timeout = 0"))
     connection.execute(text("SET lock_timeout = 0"))
     connection.execute(select(func.pg_advisory_lock(key)))

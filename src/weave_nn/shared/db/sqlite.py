@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from weave_nn.shared.db.errors import LOCK_WAIT_SECONDS, DatabaseBusy, DatabaseUnusable
+from weave_nn.shared.db.limits import ServerLimits
 from weave_nn.shared.errors import InvalidInput, Unavailable
 
 READER_CONNECTIONS = 16
@@ -35,8 +36,9 @@ def checked(url: URL) -> URL:
     return url.set(drivername="sqlite+pysqlite")
 
 
-def engine(url: URL, *, read_only: bool) -> Engine:
+def engine(url: URL, *, read_only: bool, limits: ServerLimits) -> Engine:
     """The engine for writing, or the one for reading."""
+    del limits
     made = create_engine(
         url,
         pool_size=READER_CONNECTIONS if read_only else 1,
