@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 
-pytest_plugins = ["postgres"]
+pytest_plugins = ["postgres", "redis_server"]
 
 # No test asserts a time: on a busy machine a single example may take longer than any deadline.
 settings.register_profile("untimed", deadline=None)
