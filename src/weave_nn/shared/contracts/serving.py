@@ -1,0 +1,131 @@
+"""The other side of `remote`: the routes by which a contract that is in this process is called from others."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import IO, Any
+
+import structlog
+from anyio.to_thread import run_sync
+from fastapi import APIRouter, Request
+from fastapi.responses import Response, StreamingResponse
+
+from weave_nn.shared import context
+from weave_nn.shared.contracts import failures
+from weave_nn.shared.contracts.client import DEADLINE_HEADER, DeadlineExceeded
+from weave_nn.shared.contracts.remote import PATH
+from weave_nn.shared.contracts.wire import (
+    CHUNK_BYTES,
+    CONTENT_TYPE,
+    CONTENT_TYPE_WITH_CONTENT,
+    SEPARATOR,
+    Content,
+    Method,
+    in_chunks,
+    methods_of,
+)
+from weave_nn.shared.errors import InvalidInput, WeaveError
+
+_SPOOL_BYTES = 1024 * 1024
+_LONGEST_HEAD_BYTES = 64 * 1024 * 1024
+
+log = structlog.get_logger(__name__)
+
+Admit = Callable[[Request], AbstractContextManager[None]]
+
+
+def contract_router(
+    contract: type, implementation: object, *, prefix: str, admit: Admit = lambda _request: nullcontext()
+) -> APIRouter:
+    """Routes for every method of `contract`, answered by `implementation`, under the service's `prefix`.
+
+    `admit` refuses callers that are no services, by raising, and says on whose behalf the call is made.
+    """
+    router = APIRouter(prefix=prefix + PATH.rstrip("/"), include_in_schema=False)
+    for name, method in methods_of(contract).items():
+        endpoint = _endpoint(method, getattr(implementation, name), admit)
+        router.add_api_route(f"/{name}", endpoint, methods=["POST"], name=f"{contract.__name__}.{name}")
+    return router
+
+
+def _endpoint(method: Method, call: Callable[..., Any], admit: Admit) -> Callable[[Request], Any]:
+    async def answer(request: Request) -> Response:
+        with admit(request), _deadline(request):
+            try:
+                with await _received(request) as spool:
+                    head, content = await run_sync(_answered, method, call, spool)
+            except WeaveError as error:
+                if error.status >= 500:
+                    log.warning("call_not_served", method=method.name, code=error.code, detail=str(error))
+                return Response(
+                    failures.encode(error),
+                    status_code=error.status,
+                    headers={failures.HEADER: error.code},
+                    media_type=CONTENT_TYPE,
+                )
+        if content is None:
+            return Response(head, media_type=CONTENT_TYPE)
+        if isinstance(content, bytes):
+            return Response(head + SEPARATOR + content, media_type=CONTENT_TYPE_WITH_CONTENT)
+        return StreamingResponse(_with_head(head, content), media_type=CONTENT_TYPE_WITH_CONTENT)
+
+    return answer
+
+
+@contextmanager
+def _deadline(request: Request) -> Iterator[None]:
+    """Let whatever is done here know how long the caller waits."""
+    given = request.headers.get(DEADLINE_HEADER, "")
+    token = context.deadline.set(time.monotonic() + int(given) / 1000 if given.isdecimal() else None)
+    try:
+        yield
+    finally:
+        context.deadline.reset(token)
+
+
+async def _received(request: Request) -> IO[bytes]:
+    spool = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115 - the caller closes it
+    try:
+        async for chunk in request.stream():
+            if spool.tell() + len(chunk) > _SPOOL_BYTES:
+                await run_sync(spool.write, chunk)
+            else:
+                spool.write(chunk)
+        spool.seek(0)
+    except BaseException:
+        spool.close()
+        raise
+    return spool
+
+
+def _answered(method: Method, call: Callable[..., Any], spool: IO[bytes]) -> tuple[bytes, Content | None]:
+    until = context.deadline.get()
+    if until is not None and time.monotonic() >= until:
+        # It has waited for a thread so long that the caller has gone.
+        raise DeadlineExceeded(f"{method.name} was not begun in time.", hint="Try again when there is less to do.")
+    head = spool.readline(_LONGEST_HEAD_BYTES)
+    arguments = method.decode_arguments(head)
+    if method.content_parameter is not None:
+        if not head.endswith(SEPARATOR):
+            raise InvalidInput(f"{method.name} lacks its content.", field=method.content_parameter)
+        rest = spool.tell()
+        size = spool.seek(0, 2) - rest
+        spool.seek(rest)
+        streamed = method.content_streams_in and size > _SPOOL_BYTES
+        arguments[method.content_parameter] = _chunks(spool) if streamed else spool.read()
+    return method.encode_result(call(**arguments))
+
+
+def _chunks(spool: IO[bytes]) -> Iterator[bytes]:
+    return iter(partial(spool.read, CHUNK_BYTES), b"")
+
+
+def _with_head(head: bytes, content: Content) -> Iterator[bytes]:
+    try:
+        yield head + SEPARATOR
+        yield from in_chunks(content)
+    finally:
+        if (close := getattr(content, "close", None)) is not None:
+            close()
