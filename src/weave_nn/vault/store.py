@@ -12,7 +12,7 @@ import threading
 import time
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +94,8 @@ class Vault:
 
     def __init__(self, root: Path, *, read_only: bool = False) -> None:
         self.root = _usable(root, read_only=read_only)
+        # Paths are put together as text where every note is looked at: `Path` objects cost several times as much.
+        self._root = str(self.root)
         self.read_only = read_only
         self.writing = threading.RLock()
         status = self.root.stat()
@@ -131,21 +133,16 @@ class Vault:
     def place(self, path: str, *, hidden: bool = False) -> Place:
         """Where `path` is, or where it would be made. Raises `NoteNotFound` where a link leads out of the vault."""
         path = normalize(path, hidden=hidden)
-        here = named = self.root
-        segments = path.split("/")
-        for index, segment in enumerate(segments):
-            entry = _entry(here, segment)
-            if entry is None:
-                missing = here.joinpath(*segments[index:])
-                return Place(path, missing, missing, exists=False)
-            named, is_link = entry
-            here = self._follow(named, path, hidden=hidden) if is_link else named
-        return Place(path, named, here, exists=True)
+        named, real, missing = self._find(path, hidden=hidden)
+        if missing:
+            made_up = Path(real, *missing)
+            return Place(path, made_up, made_up, exists=False)
+        return Place(path, Path(named), Path(real), exists=True)
 
     def stat(self, path: str, *, hidden: bool = False) -> FileStat:
         """What the file system knows about a file."""
         path = normalize(path, hidden=hidden)
-        return _regular(path, self.locate(path, hidden=hidden).stat())
+        return _regular(path, os.stat(self._existing(path, hidden=hidden)))  # noqa: PTH116 - see `_root`
 
     def read(self, path: str, *, hidden: bool = False, limit_bytes: int | None = None) -> FileContent:
         """Read a whole file; `TooLarge` beyond `limit_bytes`. The content is one version, never halves of two."""
@@ -208,10 +205,29 @@ class Vault:
             raise ScanFailed(error.detail, hint=error.hint) from error
         return snapshot
 
-    def _follow(self, named: Path, path: str, *, hidden: bool) -> Path:
+    def _existing(self, path: str, *, hidden: bool) -> str:
+        """As `locate`, for a path in canonical form."""
+        _, real, missing = self._find(path, hidden=hidden)
+        if missing:
+            raise NoteNotFound(path)
+        return real
+
+    def _find(self, path: str, *, hidden: bool) -> tuple[str, str, Sequence[str]]:
+        """The last entry of a canonical path that exists, what it leads to, and the segments behind it."""
+        here = named = self._root
+        segments = path.split("/")
+        for index, segment in enumerate(segments):
+            entry = _entry(here, segment)
+            if entry is None:
+                return named, here, segments[index:]
+            named, is_link = entry
+            here = self._follow(named, path, hidden=hidden) if is_link else named
+        return named, here, ()
+
+    def _follow(self, named: str, path: str, *, hidden: bool) -> str:
         try:
-            real = Path(os.path.realpath(named, strict=True))
-            inside = real.relative_to(self.root)
+            real = os.path.realpath(named, strict=True)
+            inside = Path(real).relative_to(self.root)
             if inside.parts:
                 normalize(inside.as_posix(), hidden=hidden)
         except (OSError, ValueError, PathRefused) as error:
@@ -223,7 +239,7 @@ class Vault:
         try:
             # Without O_NONBLOCK a named pipe would hold the thread for ever.
             descriptor = os.open(
-                self.locate(path, hidden=hidden), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+                self._existing(path, hidden=hidden), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             )
         except FileNotFoundError as error:
             raise NoteNotFound(path) from error
@@ -238,7 +254,7 @@ class Vault:
         except NotAFile:
             os.close(descriptor)
             raise
-        with os.fdopen(descriptor, "rb") as file:
+        with os.fdopen(descriptor, "rb", buffering=0) as file:
             yield file, status
 
     def _etag(self, file: BinaryIO, known: FileStat) -> str:
@@ -279,9 +295,9 @@ def _usable(root: Path, *, read_only: bool) -> Path:
     return real
 
 
-def _entry(folder: Path, segment: str) -> tuple[Path, bool] | None:
+def _entry(folder: str, segment: str) -> tuple[str, bool] | None:
     """The entry of a folder with this name in any Unicode form, and whether it is a link."""
-    exact = folder / segment
+    exact = f"{folder}/{segment}" if folder != "/" else f"/{segment}"
     try:
         return exact, stat.S_ISLNK(os.lstat(exact).st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -292,7 +308,7 @@ def _entry(folder: Path, segment: str) -> tuple[Path, bool] | None:
             return None
         raise Unavailable(f"{printable(segment)} cannot be reached ({error.strerror}).") from error
     try:
-        names = [entry.name for entry in folder.iterdir()]
+        names = os.listdir(folder)  # noqa: PTH208 - see `Vault._root`
     except (FileNotFoundError, NotADirectoryError):
         return None
     for name in sorted(names):
