@@ -1,35 +1,19 @@
 """The database and the unit of work, whatever the dialect: what differs is in the modules that are named after one."""
 
-import importlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Any
 
 from sqlalchemy import Engine
-from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.orm import Session
 
-from weave_nn.shared.db.errors import DatabaseBusy
+from weave_nn.shared.db.dialects import dialect_named, dialect_of, parse_url, translated
+from weave_nn.shared.db.home import Home, Purpose
 from weave_nn.shared.db.limits import DEFAULT_LIMITS, ServerLimits
-from weave_nn.shared.errors import InvalidInput, Unavailable
-
-
-class Dialect(Protocol):
-    """What one kind of database does in its own way; see the functions of `sqlite` and `postgres`."""
-
-    def checked(self, url: URL) -> URL: ...  # noqa: D102 - said there
-    def engine(self, url: URL, *, read_only: bool, limits: ServerLimits) -> Engine: ...  # noqa: D102 - said there
-    def expected(self, url: URL, error: DBAPIError) -> Unavailable | None: ...  # noqa: D102 - said there
-    def lock(self, session: Session, name: str) -> None: ...  # noqa: D102 - said there
-    def migrating(self, connection: Connection) -> AbstractContextManager[None]: ...  # noqa: D102 - said there
-
-
-_DIALECTS = {"sqlite": "sqlite", "postgresql": "postgres"}
-"""The modules by SQLAlchemy's names of the dialects; only the one that is used is imported, and costs a start time."""
+from weave_nn.shared.db.signals import Heard, Signals, Telling, signalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +31,28 @@ class Database:
 
     `url` is a SQLAlchemy URL, such as `sqlite:////path/to/weave.db` or `postgresql://user:password@host/name`. Raises
     `InvalidInput` when it is not one that this installation can serve. Nothing is opened before the first transaction.
+    Every transaction is at the home of the data (see `home`), unless with `follow=False` this very database is meant.
     """
 
-    def __init__(self, url: str, *, limits: ServerLimits = DEFAULT_LIMITS) -> None:
-        self.url = _parse(url)
-        self.writer = dialect_of(self.url).engine(self.url, read_only=False, limits=limits)
-        self.reader = dialect_of(self.url).engine(self.url, read_only=True, limits=limits)
-        self._undurable_writer = self.writer.execution_options(durable=False)
+    def __init__(self, url: str, *, limits: ServerLimits = DEFAULT_LIMITS, follow: bool = True) -> None:
+        self.home = Home(parse_url(url), limits, follow=follow)
         self._commit_listeners: list[Callable[[], None]] = []
+        self.signals = Signals(lambda: self.home.url, self._notifier)
+
+    @property
+    def url(self) -> URL:
+        """The URL of the database in use; another than was given when its data has moved."""
+        return self.home.url
+
+    @property
+    def writer(self) -> Engine:
+        """The engine for writing, for what needs more than a unit of work: the schema."""
+        return self.home.settled().writer
+
+    @property
+    def reader(self) -> Engine:
+        """The engine for reading."""
+        return self.home.settled().reader
 
     def on_commit(self, listener: Callable[[], None]) -> None:
         """Call `listener` after every committed write of this process; it must return at once and never fail."""
@@ -73,25 +71,61 @@ class Database:
             raise RuntimeError("a write transaction is open already: services meet by events, not by nested commands")
         token = _writing.set(True)
         try:
-            engine = self.writer if durable else self._undurable_writer
-            with translated(self.url), Session(engine, expire_on_commit=False) as session:
+            with self._session("write" if durable else "undurable") as session:
                 yield UnitOfWork(session)
                 session.commit()
+                signals = signalled(session)
         finally:
             _writing.reset(token)
         for listener in self._commit_listeners:
             listener()
+        self.signals.give(signals)
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
         """Open a read-only transaction on one consistent snapshot; writing in it fails."""
-        with translated(self.url), Session(self.reader, expire_on_commit=False) as session:
+        with self._session("read") as session:
             yield UnitOfWork(session)
+
+    @contextmanager
+    def _session(self, purpose: Purpose) -> Iterator[Session]:
+        self.signals.begin()
+        with translated(lambda: self.url), _HomeSession(lambda: self.home.begin(purpose)) as session:
+            yield session
 
     def close(self) -> None:
         """Close every connection; the database can be opened again afterwards."""
-        self.writer.dispose()
-        self.reader.dispose()
+        self.signals.close()
+        self.home.close()
+
+    def _notifier(self, heard: Heard) -> Telling | None:
+        return dialect_of(self.url).notifier(lambda: self.home.settled().writer, heard)
+
+
+class _HomeSession(Session):
+    """A session whose transaction begins with its first statement, at whatever is the home at that moment."""
+
+    def __init__(self, begin: Callable[[], Connection]) -> None:
+        super().__init__(expire_on_commit=False, join_transaction_mode="control_fully")
+        self._begin_at_home = begin
+        self._at_home: Connection | None = None
+
+    def get_bind(self, *_arguments: Any, **_options: Any) -> Connection:
+        """The connection, with the transaction begun."""
+        if self._at_home is not None and not self._at_home.in_transaction():
+            # It was rolled back, and the home may be another one by now.
+            self._at_home.close()
+            self._at_home = None
+        if self._at_home is None:
+            self._at_home = self._begin_at_home()
+        return self._at_home
+
+    def close(self) -> None:
+        """Roll back what is not committed, and give the connection back."""
+        super().close()
+        if self._at_home is not None:
+            self._at_home.close()
+            self._at_home = None
 
 
 def lock(session: Session, name: str) -> None:
@@ -100,44 +134,4 @@ def lock(session: Session, name: str) -> None:
     For what is read, decided upon and then written: call it before the first such read. It costs nothing where a
     writing transaction has the whole database anyway.
     """
-    _dialect(session.get_bind().dialect.name).lock(session, name)
-
-
-def dialect_of(url: URL) -> Dialect:
-    """The dialect of a URL that was accepted."""
-    return _dialect(url.get_backend_name())
-
-
-def _dialect(name: str) -> Dialect:
-    return cast("Dialect", importlib.import_module(f"weave_nn.shared.db.{_DIALECTS[name]}"))
-
-
-@contextmanager
-def translated(url: URL) -> Iterator[None]:
-    """Raise what the driver says of a busy or unusable database as `DatabaseBusy` or `DatabaseUnusable`."""
-    try:
-        yield
-    except PoolTimeoutError as error:
-        raise DatabaseBusy("The database is busy with other requests.", hint="Try again.") from error
-    except DBAPIError as error:
-        known = dialect_of(url).expected(url, error)
-        if known is None:
-            raise
-        raise known from error
-
-
-def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except Exception as error:
-        raise InvalidInput(f"DATABASE_URL is not a database URL: {error}.", field="DATABASE_URL") from error
-    if parsed.get_backend_name() == "postgres":
-        # A spelling that many hosts give, and SQLAlchemy does not take.
-        parsed = parsed.set(drivername="postgresql")
-    if parsed.get_backend_name() not in _DIALECTS:
-        raise InvalidInput(
-            f"DATABASE_URL names {parsed.get_backend_name()!r}, which this version does not serve.",
-            hint="Use sqlite:////absolute/path/to/weave.db or postgresql://user:password@host/name, or leave it unset.",
-            field="DATABASE_URL",
-        )
-    return dialect_of(parsed).checked(parsed)
+    dialect_named(session.get_bind().dialect.name).lock(session, name)

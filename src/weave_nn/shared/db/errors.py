@@ -15,6 +15,14 @@ class DatabaseTooNew(WeaveError):
     title = "Database from a newer version"
 
 
+class DatabaseMoving(WeaveError):
+    """What was asked for has to wait until the database's move is over; nothing was changed."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    code = "database_moving"
+    title = "Database is moving"
+
+
 class DatabaseBusy(Unavailable):
     """Others held what was needed for longer than `LOCK_WAIT_SECONDS`; nothing was written."""
 

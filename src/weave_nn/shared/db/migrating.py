@@ -13,8 +13,9 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from weave_nn.shared.db.engine import Database, dialect_of, translated
-from weave_nn.shared.db.errors import DatabaseTooNew
+from weave_nn.shared.db.dialects import dialect_of, translated
+from weave_nn.shared.db.engine import Database
+from weave_nn.shared.db.errors import DatabaseMoving, DatabaseTooNew
 from weave_nn.shared.db.tree import SchemaTree
 
 
@@ -25,13 +26,18 @@ def migrate(database: Database, trees: Sequence[SchemaTree], target: str, *, up:
     it and the others find it moved.
     """
     with (
-        translated(database.url),
+        translated(lambda: database.url),
         database.writer.connect() as connection,
         dialect_of(database.url).migrating(connection),
     ):
         scripts = [(tree, script_of(tree)) for tree in trees]
         for tree, script in scripts:
             _refuse_newer(connection, tree, script)
+        if database.home.moving():
+            raise DatabaseMoving(
+                "The database is moving between SQLite and PostgreSQL, and its tables cannot change meanwhile.",
+                hint="Finish it with `weave db retire`, or call it off with `weave db abort`, as the version that began it.",
+            )
         connection.commit()
         for tree, script in scripts:
             _run(connection, tree, script, target, up=up)

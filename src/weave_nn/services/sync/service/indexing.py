@@ -61,7 +61,6 @@ class Indexer:
         self._database = database
         self._vault = vault
         self._vault_id = vault_id
-        self._fulltext = adapter_for(database.url.get_backend_name())
 
     def look_at(self, work: UnitOfWork, paths: Sequence[str]) -> None:
         """Make the index say what is at these paths now. Nothing may have been done in the transaction before."""
@@ -195,7 +194,7 @@ class Indexer:
         return isinstance(found, FileRecord) and (stat.size, stat.mtime_ns) == (found.stat.size, found.stat.mtime_ns)
 
     def _writer(self, session: Session) -> IndexWriter:
-        return IndexWriter(session, self._vault_id, self._fulltext)
+        return IndexWriter(session, self._vault_id, adapter_for(session.get_bind().dialect.name))
 
 
 def _version() -> int:
