@@ -10,6 +10,7 @@ from weave_nn.shared.db.errors import DatabaseBusy, DatabaseConflict, DatabaseTo
 from weave_nn.shared.db.limits import ServerLimits
 from weave_nn.shared.db.repeating import repeated
 from weave_nn.shared.db.schema import upgrade
+from weave_nn.shared.db.signals import signal
 from weave_nn.shared.db.tree import SchemaTree, UtcDateTime, metadata
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "lock",
     "metadata",
     "repeated",
+    "signal",
     "upgrade",
 ]

@@ -12,7 +12,7 @@ host, a broken network that still acknowledges) the client ends it a little late
 """
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import copy
 from typing import Any, cast
@@ -25,7 +25,9 @@ from sqlalchemy.orm import Session
 
 from weave_nn.shared.db.errors import DatabaseBusy, DatabaseConflict, DatabaseUnusable
 from weave_nn.shared.db.limits import ServerLimits
+from weave_nn.shared.db.notify import Notifier
 from weave_nn.shared.db.patience import bound_waiting
+from weave_nn.shared.db.signals import Heard, Telling
 from weave_nn.shared.errors import InvalidInput, Unavailable
 
 _NAME_BYTES = 63
@@ -109,6 +111,11 @@ def expected(url: URL, error: DBAPIError) -> Unavailable | None:
 def lock(session: Session, name: str) -> None:
     """See `weave_nn.shared.db.lock`."""
     session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"weave:{name}", 0))))
+
+
+def notifier(engine: Callable[[], Engine], heard: Heard) -> Telling | None:
+    """What tells other processes of signals, and hears theirs."""
+    return Notifier(engine, heard)
 
 
 @contextmanager

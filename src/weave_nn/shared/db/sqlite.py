@@ -8,7 +8,7 @@ their own; in WAL mode they neither wait for the writer nor make it wait.
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from weave_nn.shared.db.errors import LOCK_WAIT_SECONDS, DatabaseBusy, DatabaseUnusable
 from weave_nn.shared.db.limits import ServerLimits
+from weave_nn.shared.db.signals import Heard, Telling
 from weave_nn.shared.errors import InvalidInput, Unavailable
 
 READER_CONNECTIONS = 16
@@ -84,6 +85,12 @@ def expected(url: URL, error: DBAPIError) -> Unavailable | None:
 def lock(session: Session, name: str) -> None:
     """See `weave_nn.shared.db.lock`: a transaction that writes has the whole database already."""
     del session, name
+
+
+def notifier(engine: Callable[[], Engine], heard: Heard) -> Telling | None:
+    """None: a file tells nobody; other processes find what they wait for by looking."""
+    del engine, heard
+    return None
 
 
 @contextmanager
