@@ -7,3 +7,6 @@ request_id: ContextVar[str | None] = ContextVar("weave_request_id", default=None
 
 deadline: ContextVar[float | None] = ContextVar("weave_deadline", default=None)
 """When nobody waits for the present call any more, by `time.monotonic`; passed on to every service that it asks."""
+
+caller: ContextVar[str | None] = ContextVar("weave_caller", default=None)
+"""The name of whoever makes the request, for log lines; `shared.identity` says what they may do."""

@@ -82,9 +82,11 @@ def _renderer(log_format: LogFormat, *, colors: bool) -> Processor:
 
 
 def add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Add the id of the request or message that is being handled, if there is one."""
+    """Add the id of the request or message that is being handled, and who made the request, if there is one."""
     if (identifier := context.request_id.get()) is not None:
         event.setdefault("request_id", identifier)
+    if (caller := context.caller.get()) is not None:
+        event.setdefault("caller", caller)
     return event
 
 

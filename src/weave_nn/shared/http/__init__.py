@@ -5,23 +5,17 @@ failures they raise as `WeaveError`.
 """
 
 from weave_nn.shared.http.app import Limits, Security, create_app
-from weave_nn.shared.http.authentication import (
-    Authenticator,
-    Identity,
-    Scope,
-    StaticKey,
-    current_identity,
-    require_scope,
-    requires,
-)
+from weave_nn.shared.http.authentication import AnyOf, Authenticator, StaticKey, requires
 from weave_nn.shared.http.bodies import SpooledBody
 from weave_nn.shared.http.conditional import ETag, ETagCondition, IfMatch, IfNoneMatch, not_modified
 from weave_nn.shared.http.problems import Dialect, Problem, json_body
 from weave_nn.shared.http.ranges import ByteRange, RangeNotSatisfiable, file_response, parse_range
 from weave_nn.shared.http.readiness import ReadinessCheck
 from weave_nn.shared.http.server import CannotListen, Listener, listen, serve
+from weave_nn.shared.identity import Identity, Scope, current_identity, require_scope
 
 __all__ = [
+    "AnyOf",
     "Authenticator",
     "ByteRange",
     "CannotListen",

@@ -11,8 +11,8 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from weave_nn.shared.http.authentication import current_identity
 from weave_nn.shared.http.readiness import Readiness, report
+from weave_nn.shared.identity import current_identity
 
 HEALTH_PATH = "/health"
 READY_PATH = "/ready"
