@@ -12,6 +12,10 @@ from sqlalchemy.orm import Session
 from weave_nn.shared import context
 from weave_nn.shared.bus.event import Announcement
 from weave_nn.shared.bus.models import outbox
+from weave_nn.shared.db import signal
+
+ANNOUNCED = "outbox"
+"""The signal that the outbox is not empty."""
 
 
 class Outbox:
@@ -33,6 +37,7 @@ class Outbox:
         rows = [self._row(announcement) for announcement in announcements]
         if rows:
             self._session.execute(insert(outbox), rows)
+            signal(self._session, ANNOUNCED)
 
     def _row(self, announcement: Announcement) -> dict[str, object]:
         event = announcement.to_event(

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from weave_nn.shared.bus import metrics
 from weave_nn.shared.bus.loop import Loop
 from weave_nn.shared.bus.models import outbox, relay_lease
+from weave_nn.shared.bus.outbox import ANNOUNCED
 from weave_nn.shared.bus.port import Bus, Message
 from weave_nn.shared.db import Database
 from weave_nn.shared.errors import Unavailable
@@ -37,7 +38,7 @@ _PUBLISHED = delete(outbox).where(outbox.c.sequence.in_(bindparam("sequences", e
 class Relay:
     """Moves events from `database`'s outbox to `bus`, in a thread of its own.
 
-    It is woken by the commits of this process and looks for those of others every `POLL_SECONDS`.
+    It is woken by what this process announces, on PostgreSQL also by what others do, and looks every `POLL_SECONDS`.
     """
 
     def __init__(self, database: Database, bus: Bus, *, lease_seconds: float = LEASE_SECONDS) -> None:
@@ -47,9 +48,9 @@ class Relay:
         self._held_until = 0.0
         self._last_batch = 0.0
         self._owner = str(uuid.uuid4())
-        self._committed = threading.Event()
-        self._loop = Loop("bus-relay", self._step, wake=self._committed.set)
-        database.on_commit(self._committed.set)
+        self._announced = threading.Event()
+        self._loop = Loop("bus-relay", self._step, wake=self._announced.set)
+        database.signals.listen(ANNOUNCED, self._announced.set)
 
     def start(self) -> None:
         """Begin to relay."""
@@ -82,10 +83,10 @@ class Relay:
         return published
 
     def _step(self) -> None:
-        self._committed.wait(POLL_SECONDS)
+        self._announced.wait(POLL_SECONDS)
         # The first event goes at once; under load, a short pause lets many share the cost of a batch.
         self._loop.stopping.wait(max(0.0, self._last_batch + PAUSE_SECONDS - time.monotonic()))
-        self._committed.clear()
+        self._announced.clear()
         while not self._loop.stopping.is_set():
             published = self._relay_batch()
             if published:
