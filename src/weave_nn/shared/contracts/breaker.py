@@ -27,9 +27,14 @@ class CircuitBreaker:
         self._pause = FIRST_PAUSE_SECONDS
         self._retry_at = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the last calls have failed, so that nothing is tried again just now."""
+        return self._failures >= self._limit
+
     def wait_seconds(self) -> float:
         """0 if a call may be made now, and then it must be followed by `succeeded` or `failed`; else how long not."""
-        if self._failures < self._limit:
+        if not self.is_open:
             return 0.0
         with self._guard:
             now = self._clock()

@@ -128,7 +128,7 @@ class Client:
             if time.monotonic() < until or until >= began + self._timeout_seconds:
                 self._breaker.failed()
             harmless = repeat or isinstance(failure, NewConnectionError | ConnectTimeoutError)
-            if attempt >= self._attempts or once or not harmless:
+            if attempt >= self._attempts or once or not harmless or self._breaker.is_open:
                 raise self._away(failure, harmless=harmless) from failure
             log.info("call_repeated", service=self.target.name, path=path, attempt=attempt, error=repr(failure))
             pause = FIRST_PAUSE_SECONDS * 4 ** (attempt - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, no secret

@@ -31,7 +31,7 @@ def _calling(declared: Any, method: Method, contract: type, client: Client, path
     @functools.wraps(declared)
     def call(_self: object, *args: Any, **kwargs: Any) -> Any:
         head, content = method.encode_arguments(args, kwargs)
-        answer = client.call(path, head, content, repeat=method.kind == "query", stream=method.content_streams_out)
+        answer = client.call(path, head, content, repeat=method.kind == "query", stream=method.streams_out)
         return _outcome(answer, method, contract, client.target.name)
 
     return call

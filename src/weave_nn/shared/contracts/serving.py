@@ -113,7 +113,7 @@ def _answered(method: Method, call: Callable[..., Any], spool: IO[bytes]) -> tup
         rest = spool.tell()
         size = spool.seek(0, 2) - rest
         spool.seek(rest)
-        streamed = method.content_streams_in and size > _SPOOL_BYTES
+        streamed = method.streams_in and size > _SPOOL_BYTES
         arguments[method.content_parameter] = _chunks(spool) if streamed else spool.read()
     return method.encode_result(call(**arguments))
 

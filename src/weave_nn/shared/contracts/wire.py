@@ -9,10 +9,10 @@ it asks for what that does not know: an unknown argument is refused, for ignorin
 """
 
 import dataclasses
+import functools
 import inspect
 import typing
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from types import UnionType
 from typing import Any
 
@@ -34,24 +34,52 @@ class Unreadable(ValueError):
     """What came over the wire does not have the shape that this version knows; `str` says where it differs."""
 
 
-@dataclass(frozen=True, slots=True)
 class Method:
     """How one method is called and answered.
 
     `content_parameter` names the parameter that travels behind the JSON, `content_field` the field of the result; the
-    content of a result `streams` if it is declared as an iterable.
+    content `streams` in that direction if it may be an iterable. Raises `TypeError` for what cannot be carried.
     """
 
-    name: str
-    kind: Kind
-    signature: inspect.Signature
-    arguments: type[BaseModel]
-    content_parameter: str | None
-    content_streams_in: bool
-    result: type[BaseModel]
-    result_type: Any
-    content_field: str | None
-    content_streams_out: bool
+    def __init__(self, declared: Any, name: str, kind: Kind) -> None:
+        self.name = name
+        self.kind = kind
+        self._hints = typing.get_type_hints(declared)
+        whole = inspect.signature(declared)
+        parameters = [each for each in whole.parameters.values() if each.name != "self"]
+        self.signature = whole.replace(parameters=parameters)
+        if any(each.kind in {each.VAR_POSITIONAL, each.VAR_KEYWORD} for each in parameters):
+            raise TypeError(f"{declared.__qualname__} takes any number of arguments, which cannot be carried")
+        contents = [each.name for each in parameters if _is_content(self._hints[each.name])]
+        if len(contents) > 1:
+            raise TypeError(f"{declared.__qualname__} has several parameters of bytes; one can be carried")
+        self.content_parameter = contents[0] if contents else None
+        self.streams_in = bool(contents) and self._hints[contents[0]] is not bytes
+        self._result_type = self._hints["return"]
+        self.content_field, self.streams_out = _content_field(self._result_type)
+
+    @functools.cached_property
+    def _arguments(self) -> type[BaseModel]:
+        # Made with the first call: what is never called from outside costs a start nothing.
+        fields: dict[str, Any] = {
+            each.name: (self._hints[each.name], ... if each.default is each.empty else each.default)
+            for each in self.signature.parameters.values()
+            if each.name != self.content_parameter
+        }
+        return create_model(f"{self.name}_arguments", __config__=_ARGUMENTS, **fields)
+
+    @functools.cached_property
+    def _result(self) -> type[BaseModel]:
+        value = self._result_type
+        if self.content_field is not None:
+            hints = typing.get_type_hints(value)
+            rest: dict[str, Any] = {
+                each.name: (hints[each.name], ... if _is_required(each) else None)
+                for each in dataclasses.fields(value)
+                if each.name != self.content_field
+            }
+            value = create_model(f"{value.__name__}_fields", __config__=_RESULT, **rest)
+        return create_model(f"{self.name}_result", __config__=_RESULT, value=(value, ...))
 
     def encode_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[bytes, Content | None]:
         """The JSON of a call and its content. Raises `TypeError` as a plain call would, and `InvalidInput`."""
@@ -64,7 +92,7 @@ class Method:
     def decode_arguments(self, head: bytes) -> dict[str, Any]:
         """The arguments without the content. Raises `InvalidInput` that names what is wrong."""
         try:
-            read = self.arguments.model_validate_json(head or b"{}")
+            read = self._arguments.model_validate_json(head or b"{}")
         except ValidationError as error:
             raise InvalidInput(
                 f"{self.name} does not take these arguments: {_explained(error)}.",
@@ -83,18 +111,18 @@ class Method:
     def decode_result(self, head: bytes, content: Content) -> Any:
         """The result. Raises `Unreadable`."""
         try:
-            value = self.result.model_validate_json(head).value  # type: ignore[attr-defined]  # made with that field
+            value = self._result.model_validate_json(head).value  # type: ignore[attr-defined]  # made with that field
         except ValidationError as error:
             raise Unreadable(_explained(error)) from error
         if self.content_field is None:
             return value
         known = {name: getattr(value, name) for name in value.model_fields_set}
-        return self.result_type(**known, **{self.content_field: content})
+        return self._result_type(**known, **{self.content_field: content})
 
 
 def methods_of(contract: type) -> dict[str, Method]:
     """Every method of a contract by name; raises `TypeError` for one that cannot be carried."""
-    return {name: _method(getattr(contract, name), name, kind) for name, kind in methods(contract).items()}
+    return {name: Method(getattr(contract, name), name, kind) for name, kind in methods(contract).items()}
 
 
 def in_chunks(content: Content) -> Iterator[bytes]:
@@ -109,50 +137,13 @@ _ARGUMENTS = ConfigDict(extra="forbid", val_json_bytes="base64", arbitrary_types
 _RESULT = ConfigDict(extra="ignore", val_json_bytes="base64", arbitrary_types_allowed=True)
 
 
-def _method(declared: Any, name: str, kind: Kind) -> Method:
-    hints = typing.get_type_hints(declared)
-    whole = inspect.signature(declared)
-    parameters = [each for each in whole.parameters.values() if each.name != "self"]
-    if any(each.kind in {each.VAR_POSITIONAL, each.VAR_KEYWORD} for each in parameters):
-        raise TypeError(f"{declared.__qualname__} takes any number of arguments, which cannot be carried")
-    contents = [each.name for each in parameters if _is_content(hints[each.name])]
-    if len(contents) > 1:
-        raise TypeError(f"{declared.__qualname__} has several parameters of bytes; one can be carried")
-    fields: dict[str, Any] = {
-        each.name: (hints[each.name], ... if each.default is each.empty else each.default)
-        for each in parameters
-        if each.name not in contents
-    }
-    result = hints["return"]
-    content_field, result_model, streams = _result(declared.__qualname__, result)
-    return Method(
-        name=name,
-        kind=kind,
-        signature=whole.replace(parameters=parameters),
-        arguments=create_model(f"{name}_arguments", __config__=_ARGUMENTS, **fields),
-        content_parameter=contents[0] if contents else None,
-        content_streams_in=bool(contents) and hints[contents[0]] is not bytes,
-        result=result_model,
-        result_type=result,
-        content_field=content_field,
-        content_streams_out=streams,
-    )
-
-
-def _result(name: str, result: Any) -> tuple[str | None, type[BaseModel], bool]:
-    if isinstance(result, type) and dataclasses.is_dataclass(result):
-        hints = typing.get_type_hints(result)
-        contents = [each.name for each in dataclasses.fields(result) if _is_content(hints[each.name])]
-        if len(contents) == 1:
-            rest: dict[str, Any] = {
-                each.name: (hints[each.name], ... if _is_required(each) else None)
-                for each in dataclasses.fields(result)
-                if each.name not in contents
-            }
-            value = create_model(f"{result.__name__}_fields", __config__=_RESULT, **rest)
-            model = create_model(f"{name}_result", __config__=_RESULT, value=(value, ...))
-            return contents[0], model, hints[contents[0]] is not bytes
-    return None, create_model(f"{name}_result", __config__=_RESULT, value=(result, ...)), False
+def _content_field(result: Any) -> tuple[str | None, bool]:
+    """The one field of a result that is content, and whether it streams."""
+    if not (isinstance(result, type) and dataclasses.is_dataclass(result)):
+        return None, False
+    hints = typing.get_type_hints(result)
+    contents = [each.name for each in dataclasses.fields(result) if _is_content(hints[each.name])]
+    return (contents[0], hints[contents[0]] is not bytes) if len(contents) == 1 else (None, False)
 
 
 def _is_required(field: "dataclasses.Field[Any]") -> bool:
