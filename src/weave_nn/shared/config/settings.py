@@ -89,6 +89,24 @@ class Settings(BaseSettings):
         default=None,
         description="the key that clients send; one is made on the first start and kept in the data folder",
     )
+    service_key: Annotated[SecretStr, BeforeValidator(_usable_key)] | None = Field(
+        default=None,
+        min_length=16,
+        description="the key by which the services of one installation trust each other; the same for all of them",
+    )
+    jwt_issuer: str | None = Field(default=None, description="who signs the JSON Web Tokens that are accepted")
+    jwt_audience: str | None = Field(default=None, description="what the tokens' audience must be, such as weave-nn")
+    jwt_keys: str | None = Field(
+        default=None,
+        description="the issuer's public keys (JWKS), as an https URL or a file",
+    )
+    jwt_secret_file: Folder | None = Field(default=None, description="a file with the secret of HS256 tokens")
+    jwt_algorithms: Names = Field(
+        default=("RS256", "ES256", "EdDSA"),
+        description="the signatures that are accepted with public keys, separated by commas",
+    )
+    jwt_leeway_seconds: float = Field(default=30.0, ge=0, le=300, description="how far the issuer's clock may be off")
+    jwt_scope_claim: str = Field(default="scope", description="the claim that lists read, write or admin")
     data_dir: Folder | None = Field(
         default_factory=lambda data: default_data_dir(data.get("vault")),
         description="the folder of the database and the API key; never inside the vault",
@@ -166,6 +184,48 @@ class Settings(BaseSettings):
         validation_alias="DATABASE_URL",
         repr=False,
         description="the database; a SQLite file in the data folder unless set",
+    )
+    database_writer_connections: int = Field(
+        default=4,
+        ge=1,
+        le=1000,
+        description="connections of one process for writing, at most (PostgreSQL)",
+    )
+    database_reader_connections: int = Field(
+        default=8,
+        ge=1,
+        le=1000,
+        description="connections of one process for reading, at most (PostgreSQL)",
+    )
+    database_connect_timeout_seconds: int = Field(
+        default=5,
+        ge=2,
+        le=600,
+        description="the longest wait for a connection to be made (PostgreSQL)",
+    )
+    database_statement_timeout_seconds: int = Field(
+        default=60,
+        ge=1,
+        le=86400,
+        description="the longest that one statement runs (PostgreSQL)",
+    )
+    database_lock_timeout_seconds: int = Field(
+        default=15,
+        ge=1,
+        le=86400,
+        description="the longest wait for what another transaction holds (PostgreSQL)",
+    )
+    database_idle_transaction_timeout_seconds: int = Field(
+        default=300,
+        ge=10,
+        le=86400,
+        description="the longest that a transaction waits for its program, such as for a large file (PostgreSQL)",
+    )
+    redis_url: str | None = Field(
+        default=None,
+        validation_alias="REDIS_URL",
+        repr=False,
+        description="the Redis or Valkey that processes share what may be lost in; none for one host",
     )
 
 
