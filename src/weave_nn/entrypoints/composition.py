@@ -4,6 +4,8 @@ A component says what a service brings to a process. The monolith takes all of t
 some. Adding a service means writing its component here.
 """
 
+import os
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +15,7 @@ from fastapi import APIRouter
 
 from weave_nn.shared.bus import Bus, EmbeddedBus, Outbox, Subscription
 from weave_nn.shared.config import Instance, Settings
-from weave_nn.shared.db import Database, SchemaTree, UnitOfWork
+from weave_nn.shared.db import Database, SchemaTree, ServerLimits, UnitOfWork
 from weave_nn.shared.http import Dialect, ReadinessCheck
 from weave_nn.shared.mcp import VaultServer
 from weave_nn.vault.store import Vault
@@ -27,6 +29,19 @@ class Background(Protocol):
 
     def stop(self) -> object:
         """Finish what is in flight and end."""
+
+
+def server_limits(settings: Settings) -> ServerLimits:
+    """What a process with these settings may ask of a database server; it is known there by its host and number."""
+    return ServerLimits(
+        writer_connections=settings.database_writer_connections,
+        reader_connections=settings.database_reader_connections,
+        connect_timeout_seconds=settings.database_connect_timeout_seconds,
+        statement_timeout_seconds=settings.database_statement_timeout_seconds,
+        lock_timeout_seconds=settings.database_lock_timeout_seconds,
+        idle_transaction_timeout_seconds=settings.database_idle_transaction_timeout_seconds,
+        name=f"weave-nn {socket.gethostname()[:32]}/{os.getpid()}",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +58,7 @@ class Runtime:
     def open(cls, settings: Settings, instance: Instance) -> "Runtime":
         """Open the vault and name the database; nothing is written yet. Raises `VaultUnusable`, `InvalidInput`."""
         vault = Vault(instance.vault, read_only=settings.read_only)
-        database = Database(instance.database_url)
+        database = Database(instance.database_url, limits=server_limits(settings))
         return cls(settings, instance, vault, database, EmbeddedBus(database))
 
     @property
