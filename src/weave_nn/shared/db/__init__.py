@@ -5,6 +5,7 @@ repositories only use the session that they are given. Everything is synchronous
 await inside a transaction.
 """
 
+from weave_nn.shared.db.bulk import insert_rows
 from weave_nn.shared.db.engine import Database, UnitOfWork, lock
 from weave_nn.shared.db.errors import DatabaseBusy, DatabaseConflict, DatabaseTooNew, DatabaseUnusable
 from weave_nn.shared.db.limits import ServerLimits
@@ -23,6 +24,7 @@ __all__ = [
     "ServerLimits",
     "UnitOfWork",
     "UtcDateTime",
+    "insert_rows",
     "lock",
     "metadata",
     "repeated",

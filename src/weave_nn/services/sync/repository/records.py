@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from posixpath import join, normpath
 from typing import Any, NamedTuple
 
-from weave_nn.services.sync.adapters.fulltext import Document
+from weave_nn.services.sync.adapters.fulltext import Terms
 from weave_nn.vault.links import fold
 from weave_nn.vault.paths import folder_of, name_of
 from weave_nn.vault.store import FileStat
@@ -38,7 +38,10 @@ class PropertyRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NoteRecord:
-    """All that is indexed of one note. `content` is compressed; headings are level, text, line; blocks are id, line."""
+    """All that is indexed of one note.
+
+    `content` is compressed; headings are level, text, line; blocks are id, line; `terms` are for the full-text index.
+    """
 
     title: str
     aliases: tuple[str, ...]
@@ -51,7 +54,7 @@ class NoteRecord:
     headings: tuple[tuple[int, str, int], ...]
     blocks: tuple[tuple[str, int], ...]
     properties: tuple[PropertyRecord, ...]
-    document: Document
+    terms: Terms
 
 
 class FileRecord(NamedTuple):

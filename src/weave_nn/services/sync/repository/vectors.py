@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from weave_nn.services.sync.adapters.semantic.port import Embedded
 from weave_nn.services.sync.models import ContentRow, FileRow, IndexRow, NoteRow, VectorIndexRow, VectorRow, text_of
 from weave_nn.services.sync.repository.batches import batches
+from weave_nn.shared.db import lock
 
 
 class VectorIndex(NamedTuple):
@@ -74,7 +75,8 @@ class VectorStore:
 
     def put(self, model: str, made: Sequence[Vectors]) -> None:
         """Write vectors, as far as their notes are still as they were; those of another model are all forgotten."""
-        # Who writes the index holds this row, so no note changes or vanishes meanwhile.
+        # Who writes the index holds these, so no note changes or vanishes meanwhile.
+        lock(self._session, f"sync:{self._vault_id}")
         self._session.scalar(select(IndexRow.version).where(IndexRow.vault_id == self._vault_id).with_for_update())
         index = self.index()
         if index is not None and index.model != model:

@@ -1,9 +1,9 @@
 """Writing the index: what is put and removed here leaves it as a fresh rebuild of the same files would make it."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Table, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from weave_nn.services.sync.adapters.fulltext import FullText
@@ -22,7 +22,7 @@ from weave_nn.services.sync.models import (
 from weave_nn.services.sync.repository.batches import batches
 from weave_nn.services.sync.repository.linking import Unresolved, relink, resolve
 from weave_nn.services.sync.repository.records import FileRecord, NoteRecord, fold_key, name_key
-from weave_nn.shared.db import lock
+from weave_nn.shared.db import insert_rows, lock
 from weave_nn.vault.paths import is_note
 
 _OWNERS: dict[Any, Any] = {
@@ -34,6 +34,11 @@ _OWNERS: dict[Any, Any] = {
     BlockRow: BlockRow.note_id,
     PropertyRow: PropertyRow.note_id,
 }
+_COLUMNS: dict[Table, tuple[str, ...]] = {
+    table: tuple(column.name for column in table.columns)
+    for table in (cast("Table", model.__table__) for model in _OWNERS)
+}
+"""What is written of a note: its tables in the order of `_OWNERS`, each with all its columns."""
 
 
 class Known(NamedTuple):
@@ -141,14 +146,9 @@ class IndexWriter:
             for link in notes[note_id].links
         ]
         targets = iter(resolve(self._session, self._vault_id, links))
-        rows: dict[Any, list[dict[str, Any]]] = {model: [] for model in _OWNERS}
-        for note_id, note in notes.items():
-            for model, part_rows in _rows(note_id, note, targets):
-                rows[model] += part_rows
-        for model, part_rows in rows.items():
-            if part_rows:
-                self._session.execute(insert(model.__table__), part_rows)
-        self._fulltext.put(self._session, {note_id: note.document for note_id, note in notes.items()})
+        for table, rows in _rows(notes, targets).items():
+            insert_rows(self._session, table, _COLUMNS[table], rows)
+        self._fulltext.put(self._session, {note_id: note.terms for note_id, note in notes.items()})
 
 
 def _marks(record: FileRecord) -> dict[str, Any]:
@@ -162,48 +162,17 @@ def _marks(record: FileRecord) -> dict[str, Any]:
     }
 
 
-def _rows(note_id: int, note: NoteRecord, targets: Iterator[int | None]) -> Iterable[tuple[Any, list[dict[str, Any]]]]:
-    yield (
-        NoteRow,
-        [
-            {
-                "id": note_id,
-                "title": note.title,
-                "aliases": list(note.aliases),
-                "frontmatter": note.frontmatter,
-                "tasks": note.tasks,
-                "open_tasks": note.open_tasks,
-            }
-        ],
-    )
-    yield ContentRow, [{"id": note_id, "content": note.content}]
-    yield (
-        LinkRow,
-        [
-            {"source_id": note_id, "position": position, "target_id": next(targets), **link._asdict()}
-            for position, link in enumerate(note.links)
-        ],
-    )
-    tags = {fold_key(tag): tag for tag in reversed(note.tags)}
-    yield TagRow, [{"note_id": note_id, "tag_key": key, "tag": tag} for key, tag in tags.items()]
-    yield (
-        HeadingRow,
-        [
-            {"note_id": note_id, "position": position, "level": level, "text": text, "line": line}
-            for position, (level, text, line) in enumerate(note.headings)
-        ],
-    )
-    yield (
-        BlockRow,
-        [
-            {"note_id": note_id, "position": position, "block_id": block_id, "line": line}
-            for position, (block_id, line) in enumerate(note.blocks)
-        ],
-    )
-    yield (
-        PropertyRow,
-        [
-            {"note_id": note_id, "position": position, **value._asdict()}
-            for position, value in enumerate(note.properties)
-        ],
-    )
+def _rows(notes: dict[int, NoteRecord], targets: Iterator[int | None]) -> dict[Table, list[tuple[Any, ...]]]:
+    """The rows of notes, by table, with their values in the order of its columns; `targets` are of all links."""
+    rows: dict[Table, list[tuple[Any, ...]]] = {table: [] for table in _COLUMNS}
+    note_rows, contents, links, tags, headings, blocks, properties = rows.values()
+    for note_id, note in notes.items():
+        note_rows.append((note_id, note.title, list(note.aliases), note.frontmatter, note.tasks, note.open_tasks))
+        contents.append((note_id, note.content))
+        links += [(note_id, position, next(targets), *link) for position, link in enumerate(note.links)]
+        keys = {fold_key(tag): tag for tag in reversed(note.tags)}
+        tags += [(note_id, key, tag) for key, tag in keys.items()]
+        headings += [(note_id, position, *heading) for position, heading in enumerate(note.headings)]
+        blocks += [(note_id, position, *block) for position, block in enumerate(note.blocks)]
+        properties += [(note_id, position, *value) for position, value in enumerate(note.properties)]
+    return rows

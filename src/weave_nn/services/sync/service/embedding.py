@@ -13,6 +13,7 @@ import structlog
 from weave_nn.services.sync.repository.vectors import Vectors, VectorStore
 from weave_nn.services.sync.service.meaning import Meaning
 from weave_nn.shared.db import Database
+from weave_nn.shared.ephemeral.turns import Turn, at_once
 from weave_nn.shared.errors import WeaveError
 
 BATCH_NOTES = 100
@@ -28,7 +29,8 @@ log = structlog.get_logger(__name__)
 class VectorKeeper:
     """Makes the vectors of one vault, beside requests and events.
 
-    It begins when `ready(timeout_seconds)` is true, so that the first index is not made slower by it.
+    It begins when `ready(timeout_seconds)` is true, so that the first index is not made slower by it. Of
+    several processes one works at a time, by `turn`.
     """
 
     def __init__(
@@ -38,11 +40,13 @@ class VectorKeeper:
         meaning: Meaning,
         *,
         ready: Callable[[float], bool] = lambda _timeout_seconds: True,
+        turn: Turn = at_once,
     ) -> None:
         self._database = database
         self._vault_id = vault_id
         self._meaning = meaning
         self._ready = ready
+        self._turn = turn
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vector-keeper", daemon=True)
@@ -94,7 +98,8 @@ class VectorKeeper:
             self._wake.clear()
             started = time.monotonic()
             try:
-                done = self.catch_up()
+                with self._turn(self._stop.is_set) as mine:
+                    done = self.catch_up() if mine else 0
             except WeaveError as error:
                 log.warning("vectors.failed", reason=error.detail, hint=error.hint)
                 self._stop.wait(_RETRY_SECONDS)

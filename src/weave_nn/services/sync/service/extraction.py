@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from weave_nn.services.sync.adapters.fulltext import Document
+from weave_nn.services.sync.adapters.fulltext import Document, analysed
 from weave_nn.services.sync.adapters.fulltext.analysis import fold
 from weave_nn.services.sync.models import compress
 from weave_nn.services.sync.repository.records import (
@@ -47,12 +47,14 @@ def extract(path: str, content: bytes) -> NoteRecord:
         headings=headings,
         blocks=tuple((_storable(block.id), block.line) for block in note.blocks),
         properties=tuple(_properties(note.frontmatter.values)),
-        document=Document(
-            title=title,
-            names=" \n".join((stem, *aliases)),
-            headings=" \n".join(heading for _, heading, _ in headings),
-            tags=" \n".join(tags),
-            body=text,
+        terms=analysed(
+            Document(
+                title=title,
+                names=" \n".join((stem, *aliases)),
+                headings=" \n".join(heading for _, heading, _ in headings),
+                tags=" \n".join(tags),
+                body=text,
+            )
         ),
     )
 
@@ -108,6 +110,8 @@ def _property(name: str, value: object) -> PropertyRecord:
 
 def _storable(text: str) -> str:
     """Without what a database's text cannot hold."""
+    if text.isascii() and "\x00" not in text:
+        return text
     return _UNSTORABLE.sub("\ufffd", text)
 
 

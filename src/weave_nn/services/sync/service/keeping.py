@@ -6,6 +6,7 @@ import time
 import structlog
 
 from weave_nn.services.sync.service.indexing import Indexer
+from weave_nn.shared.ephemeral.turns import Turn, at_once
 from weave_nn.shared.errors import Unavailable, WeaveError
 
 _RETRY_SECONDS = 2.0
@@ -15,10 +16,14 @@ log = structlog.get_logger(__name__)
 
 
 class IndexKeeper:
-    """Reconciles in bulk beside requests and events; what is asked for while it is at work is done afterwards."""
+    """Reconciles in bulk beside requests and events; what is asked for while it is at work is done afterwards.
 
-    def __init__(self, indexer: Indexer) -> None:
+    Of several processes one does it at a time, by `turn`: the others then find little to do.
+    """
+
+    def __init__(self, indexer: Indexer, *, turn: Turn = at_once) -> None:
         self._indexer = indexer
+        self._turn = turn
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._wake.set()
@@ -62,7 +67,9 @@ class IndexKeeper:
                 return
             self._wake.clear()
             try:
-                self._reconcile()
+                with self._turn(self._stop.is_set) as mine:
+                    if mine:
+                        self._reconcile()
             except WeaveError as error:
                 if self._failure != error.detail:
                     log.warning("index.failed", reason=error.detail, hint=error.hint)

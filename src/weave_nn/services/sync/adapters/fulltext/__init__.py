@@ -1,9 +1,10 @@
 """Full-text search: the port, the analysis of text, and an adapter for each database."""
 
-from weave_nn.services.sync.adapters.fulltext.port import Document, FullText
+from weave_nn.services.sync.adapters.fulltext.port import FullText
 from weave_nn.services.sync.adapters.fulltext.sqlite import SqliteFullText
+from weave_nn.services.sync.adapters.fulltext.terms import Document, Terms, analysed
 
-__all__ = ["Document", "FullText", "adapter_for"]
+__all__ = ["Document", "FullText", "Terms", "adapter_for", "analysed"]
 
 _SQLITE = SqliteFullText()
 

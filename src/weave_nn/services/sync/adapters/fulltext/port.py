@@ -1,12 +1,12 @@
 """Full-text search as the rest of the service sees it: one port, one adapter for each database."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Select, Subquery
 from sqlalchemy.orm import Session
 
+from weave_nn.services.sync.adapters.fulltext.terms import Terms
 from weave_nn.services.sync.contract.query import Condition
 
 WEIGHTS = {"title": 12.0, "names": 10.0, "headings": 5.0, "tags": 5.0, "body": 1.0}
@@ -14,17 +14,6 @@ WEIGHTS = {"title": 12.0, "names": 10.0, "headings": 5.0, "tags": 5.0, "body": 1
 
 COLUMNS = {"title": ("title", "names"), "heading": ("headings",)}
 """The parts that a query's `title:` and `heading:` look into."""
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """What is indexed of a note, as plain text: analysis is the adapter's part."""
-
-    title: str
-    names: str
-    headings: str
-    tags: str
-    body: str
 
 
 class FullText(Protocol):
@@ -39,8 +28,8 @@ class FullText(Protocol):
     def drop(self, connection: Connection) -> None:
         """Drop the index with all that is in it."""
 
-    def put(self, session: Session, documents: dict[int, Document]) -> None:
-        """Index documents by the id of their note; what was indexed of these notes before has been removed."""
+    def put(self, session: Session, notes: dict[int, Terms]) -> None:
+        """Index notes by their ids; what was indexed of these notes before has been removed."""
 
     def remove(self, session: Session, note_ids: Sequence[int]) -> None:
         """Forget notes (a few hundred at most) while their `ContentRow` is still there; unknown ones are left out."""

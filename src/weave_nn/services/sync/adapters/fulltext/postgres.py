@@ -36,8 +36,9 @@ from sqlalchemy import Text as TextType
 from sqlalchemy.dialects.postgresql import ARRAY, REAL, TSQUERY, TSVECTOR
 from sqlalchemy.orm import Session
 
-from weave_nn.services.sync.adapters.fulltext.analysis import index_terms, phrase
-from weave_nn.services.sync.adapters.fulltext.port import COLUMNS, WEIGHTS, Document
+from weave_nn.services.sync.adapters.fulltext.analysis import phrase
+from weave_nn.services.sync.adapters.fulltext.port import COLUMNS, WEIGHTS
+from weave_nn.services.sync.adapters.fulltext.terms import PARTS, Terms
 from weave_nn.services.sync.contract.query import And, Condition, Not, Or, Text
 
 PIECE_PLACES = 256
@@ -79,12 +80,12 @@ class PostgresFullText:
         """See `FullText`."""
         connection.execute(text("DROP TABLE note_search"))
 
-    def put(self, session: Session, documents: dict[int, Document]) -> None:
+    def put(self, session: Session, notes: dict[int, Terms]) -> None:
         """See `FullText`."""
         rows = [
             {"note_id": note_id, "piece": number, "terms": piece}
-            for note_id, document in documents.items()
-            for number, piece in enumerate(_pieces(document))
+            for note_id, terms in notes.items()
+            for number, piece in enumerate(_pieces(terms))
         ]
         if rows:
             session.execute(insert(_SEARCH), rows)
@@ -129,11 +130,12 @@ class PostgresFullText:
         return select(fits.c.note_id, score.label("score")).select_from(joined).subquery("ranked")
 
 
-def _pieces(document: Document) -> Iterator[str]:
+def _pieces(terms: Terms) -> Iterator[str]:
     """The terms of a note with their places and labels, in the text form of a tsvector, piece by piece."""
     labelled: list[tuple[str, str]] = []
-    for name, label in _LABELS.items():
-        labelled += [(term[:TERM_LIMIT_CHARS], label) for term in index_terms(getattr(document, name)).split()]
+    for name, part in zip(PARTS, terms.parts, strict=True):
+        label = _LABELS[name]
+        labelled += [(term[:TERM_LIMIT_CHARS], label) for term in part.split()]
         # A place that stays empty, so that no phrase reaches from one part into the next.
         labelled.append(("", label))
     step = PIECE_PLACES - OVERLAP_PLACES

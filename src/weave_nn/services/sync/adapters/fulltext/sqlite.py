@@ -5,8 +5,6 @@ it was given (before SQLite 3.43 in every case), so what was given is kept besid
 text as the dictionary, that takes a sixth of the text.
 """
 
-import json
-import zlib
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
@@ -26,25 +24,27 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from weave_nn.services.sync.adapters.fulltext.analysis import index_terms, phrase
-from weave_nn.services.sync.adapters.fulltext.port import COLUMNS, WEIGHTS, Document
+from weave_nn.services.sync.adapters.fulltext.analysis import phrase
+from weave_nn.services.sync.adapters.fulltext.port import COLUMNS, WEIGHTS
+from weave_nn.services.sync.adapters.fulltext.terms import PARTS, Terms, unpacked
 from weave_nn.services.sync.contract.query import And, Condition, Not, Or, Text, TextColumn
 from weave_nn.services.sync.models import text_of
 
-_NAMES = ", ".join(WEIGHTS)
-_PARAMETERS = ", ".join(f":{name}" for name in WEIGHTS)
-_RANK = f"bm25(note_search, {', '.join(str(weight) for weight in WEIGHTS.values())})"
+_NAMES = ", ".join(PARTS)
+_PARAMETERS = ", ".join(f":{name}" for name in PARTS)
+_PLACES = ", ".join("?" for _ in PARTS)
+_RANK = f"bm25(note_search, {', '.join(str(WEIGHTS[part]) for part in PARTS)})"
 # The ASCII tokenizer takes every other character for a letter, so that terms come out as the analysis cut them.
 _CREATE = (
     f"CREATE VIRTUAL TABLE note_search USING fts5({_NAMES}, content='', tokenize='ascii')",
     "CREATE TABLE note_search_source (note_id INTEGER PRIMARY KEY, terms BLOB NOT NULL)",
     "CREATE VIRTUAL TABLE note_search_terms USING fts5vocab(note_search, row)",
 )
-_INSERT = text(f"INSERT INTO note_search (rowid, {_NAMES}) VALUES (:note_id, {_PARAMETERS})")  # noqa: S608 - constants
+_INSERT = f"INSERT INTO note_search (rowid, {_NAMES}) VALUES (?, {_PLACES})"  # noqa: S608 - constants
 _FORGET = text(
     f"INSERT INTO note_search (note_search, rowid, {_NAMES}) VALUES ('delete', :note_id, {_PARAMETERS})"  # noqa: S608 - constants
 )
-_KEEP = text("INSERT INTO note_search_source (note_id, terms) VALUES (:note_id, :terms)")
+_KEEP = "INSERT INTO note_search_source (note_id, terms) VALUES (?, ?)"
 _KEPT = text(
     "SELECT note_search_source.note_id, terms, content FROM note_search_source"
     " JOIN note_content ON note_content.id = note_search_source.note_id WHERE note_search_source.note_id IN :note_ids"
@@ -55,7 +55,6 @@ _DROP_KEPT = text("DELETE FROM note_search_source WHERE note_id IN :note_ids").b
 _COUNTS = text("SELECT term, doc FROM note_search_terms WHERE term IN :terms").bindparams(
     bindparam("terms", expanding=True)
 )
-_DICTIONARY_BYTES = 32 * 1024
 _SEARCH = table("note_search", column("rowid", Integer), column("note_search"))
 
 
@@ -73,25 +72,23 @@ class SqliteFullText:
         connection.execute(text("DROP TABLE note_search"))
         connection.execute(text("DROP TABLE note_search_source"))
 
-    def put(self, session: Session, documents: dict[int, Document]) -> None:
+    def put(self, session: Session, notes: dict[int, Terms]) -> None:
         """See `FullText`."""
-        if not documents:
+        if not notes:
             return
-        rows: list[dict[str, Any]] = []
-        kept: list[dict[str, Any]] = []
         # FTS5 gathers what it is given in memory only as long as the ids ascend.
-        for note_id, document in sorted(documents.items(), key=itemgetter(0)):
-            terms = {name: index_terms(getattr(document, name)) for name in WEIGHTS}
-            rows.append({"note_id": note_id, **terms})
-            kept.append({"note_id": note_id, "terms": _pack(terms, document.body)})
-        session.execute(_INSERT, rows)
-        session.execute(_KEEP, kept)
+        ordered = sorted(notes.items(), key=itemgetter(0))
+        connection = session.connection()
+        connection.exec_driver_sql(_INSERT, [(note_id, *terms.parts) for note_id, terms in ordered])
+        connection.exec_driver_sql(_KEEP, [(note_id, terms.packed) for note_id, terms in ordered])
 
     def remove(self, session: Session, note_ids: Sequence[int]) -> None:
         """See `FullText`."""
         kept = session.execute(_KEPT, {"note_ids": note_ids}).all()
         if kept:
-            rows = [{"note_id": row[0], **_unpack(row[1], text_of(row[2]))} for row in kept]
+            rows = [
+                {"note_id": row[0], **dict(zip(PARTS, unpacked(row[1], text_of(row[2])), strict=True))} for row in kept
+            ]
             session.execute(_FORGET, rows)
             session.execute(_DROP_KEPT, {"note_ids": note_ids})
 
@@ -144,15 +141,3 @@ def _phrase(wanted: Text, columns: Sequence[TextColumn]) -> str:
         raise ValueError(f"{wanted} has no terms")
     within = f"{{{' '.join(name for column in columns for name in COLUMNS[column])}}} : " if columns else ""
     return f'{within}"{" ".join(asked.terms)}"{" *" if asked.prefix else ""}'
-
-
-def _pack(terms: dict[str, str], body: str) -> bytes:
-    packer = zlib.compressobj(6, zdict=body.encode()[:_DICTIONARY_BYTES])
-    columns = [" ".join(terms[name].split()) for name in WEIGHTS]
-    return packer.compress(json.dumps(columns, ensure_ascii=False).encode()) + packer.flush()
-
-
-def _unpack(packed: bytes, body: str) -> dict[str, str]:
-    unpacker = zlib.decompressobj(zdict=body.encode()[:_DICTIONARY_BYTES])
-    columns = json.loads(unpacker.decompress(packed) + unpacker.flush())
-    return dict(zip(WEIGHTS, columns, strict=True))
