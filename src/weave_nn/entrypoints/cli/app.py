@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from weave_nn.entrypoints.cli import config, events, git, key, mcp, reindex, search, status, tasks, up
+from weave_nn.entrypoints.cli import config, events, git, key, keys, mcp, reindex, search, status, tasks, up
 from weave_nn.shared.errors import WeaveError
 
 ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
@@ -34,6 +34,7 @@ app.add_typer(tasks.app)
 app.add_typer(git.app)
 app.command()(config.config)
 app.command()(key.key)
+app.add_typer(keys.app)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer passes the flag so

@@ -81,7 +81,7 @@ class Keyring:
             repository.refuse_taken(work.session, name, _now())
             return self._insert(work.session, name, user, scopes, lasts)
 
-    def keys(self, *, ended: bool = False) -> list[ApiKey]:
+    def all_keys(self, *, ended: bool = False) -> list[ApiKey]:
         """Every key that works, the oldest first; with `ended` also those that were revoked or have expired."""
         with self._database.read() as work:
             keys = repository.every(work.session)

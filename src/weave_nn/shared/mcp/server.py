@@ -17,6 +17,7 @@ from mcp_types import Tool, ToolAnnotations
 from pydantic import BaseModel
 
 from weave_nn.shared.errors import WeaveError
+from weave_nn.shared.mcp.access import AccessMiddleware
 
 INSTRUCTIONS = (
     "An Obsidian vault: Markdown notes with links, tags, frontmatter and tasks. Paths are relative to the vault, such "
@@ -41,6 +42,7 @@ class VaultServer(MCPServer[Any]):
             lifespan=_beside,
             subscriptions=False,
         )
+        self._lowlevel_server.middleware.append(AccessMiddleware(self._tool_manager))
         self.beside: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self._ends: list[Callable[[], None]] = []
 
