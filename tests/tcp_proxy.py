@@ -62,10 +62,8 @@ class Proxy:
             writer.transport.abort()
 
     async def _finish(self) -> None:
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # With every connection gone they end by themselves.
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
 
     async def _set_flowing(self, *, flowing: bool) -> None:
         if flowing:

@@ -17,8 +17,10 @@ LIMIT_SECONDS = 60
 @contextmanager
 def opened(url: str, name: str = "weave-nn") -> Iterator[Database]:
     database = Database(url, limits=ServerLimits(name=name))
-    yield database
-    database.close()
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 class Hearing:

@@ -20,7 +20,7 @@ from typing import Any, cast
 from sqlalchemy import Column, Engine, String, create_engine, event, func, select, text
 from sqlalchemy.dialects.postgresql.base import PGDDLCompiler
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from weave_nn.shared.db.errors import DatabaseBusy, DatabaseConflict, DatabaseUnusable
@@ -38,6 +38,10 @@ _KEEPALIVE: dict[str, object] = {
     "tcp_user_timeout": 20_000,
 }
 _MIGRATION = "schema"
+_NOTICE_DEATH = (
+    "SELECT set_config('client_connection_check_interval', '2s', false)"
+    " WHERE current_setting('server_version_num')::int >= 140000"
+)
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 _CONFLICTS = {"40001", "40P01"}
 _BUSY = {"55P03", "57014", "25P03"}
@@ -99,7 +103,7 @@ def expected(url: URL, error: DBAPIError) -> Unavailable | None:
         return DatabaseConflict(f"Another transaction went first: {reason}.", hint="Try again.")
     if state in _BUSY:
         return DatabaseBusy(f"The database {url.database} is busy: {reason}.", hint="Try again.")
-    lost = state is None and (error.connection_invalidated or type(error.orig).__name__ == "OperationalError")
+    lost = state is None and (error.connection_invalidated or isinstance(error, OperationalError))
     if lost or (state is not None and (state in _UNUSABLE_CLASSES or state[:2] in _UNUSABLE_CLASSES)):
         return DatabaseUnusable(
             f"The database {url.database} at {url.host or 'the local socket'} cannot be used: {reason}.",
@@ -125,6 +129,8 @@ def migrating(connection: Connection) -> Iterator[None]:
     cast("Any", connection.connection.dbapi_connection).patience_seconds = None
     connection.execute(text("SET statement_timeout = 0"))
     connection.execute(text("SET lock_timeout = 0"))
+    # When this process is killed, its server must not finish a long statement first, while others wait for the lock.
+    connection.execute(text(_NOTICE_DEATH))
     connection.execute(select(func.pg_advisory_lock(key)))
     connection.commit()
     try:
