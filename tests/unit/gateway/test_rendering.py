@@ -72,7 +72,7 @@ def test_the_candidate_stands_first_and_all_buckets_are_given(percent: int) -> N
     ]
     assert splits
     for candidate, stable in splits:
-        assert candidate["name"] == "tasks-candidate-or-stable"
+        assert candidate["name"] == "tasks-7-candidate-or-stable"
         assert candidate["weight"] + stable["weight"] == BUCKETS
         assert stable["weight"] >= 1
 

@@ -96,10 +96,13 @@ class EnvoyAdmin:
         lines = self.get(f"/stats?filter={quote(pattern, safe='')}").splitlines()
         return {name: value.strip().strip('"') for name, _, value in (line.partition(": ") for line in lines)}
 
-    def counts(self, service: str) -> tuple[SideCounts, SideCounts]:
-        """What the candidate's and the stable side of a service have done since Envoy started."""
+    def counts(self, sides: str) -> tuple[SideCounts, SideCounts]:
+        """What the candidate's and the stable side have done since Envoy started.
+
+        `sides` is what the names of a rollout's clusters begin with, such as `tasks-7`.
+        """
         pattern = (
-            rf"^cluster\.{service}-(candidate|stable|candidate-or-stable)\."
+            rf"^cluster\.{sides}-(candidate|stable|candidate-or-stable)\."
             r"(upstream_rq_total|upstream_rq_5xx|retry\.upstream_rq_5xx|membership_healthy|external\.upstream_rq_time|"
             r"outlier_detection\.ejections_enforced_total)$"
         )
@@ -113,7 +116,7 @@ class EnvoyAdmin:
                 times |= {each["name"]: _histogram(each["buckets"]) for each in stat["histograms"]}
             else:
                 plain[stat["name"]] = int(stat["value"])
-        return _candidate_counts(service, plain, times), _stable_counts(service, plain, times)
+        return _candidate_counts(sides, plain, times), _stable_counts(sides, plain, times)
 
     def get(self, path: str) -> str:
         """The answer of a path as text. Raises `Unavailable`."""
@@ -147,9 +150,9 @@ def _histogram(buckets: list[dict[str, Any]]) -> Histogram:
     return Histogram(tuple((float(each["upper_bound"]), int(each["cumulative"])) for each in buckets))
 
 
-def _candidate_counts(service: str, plain: dict[str, int], times: dict[str, Histogram]) -> SideCounts:
+def _candidate_counts(sides: str, plain: dict[str, int], times: dict[str, Histogram]) -> SideCounts:
     """Answers are counted at the cluster that the route names, what was sent at the one that it was sent to."""
-    own, routed = f"cluster.{service}-candidate.", f"cluster.{service}-candidate-or-stable."
+    own, routed = f"cluster.{sides}-candidate.", f"cluster.{sides}-candidate-or-stable."
     return SideCounts(
         requests=plain.get(own + "upstream_rq_total", 0),
         errors=sum(
@@ -163,8 +166,8 @@ def _candidate_counts(service: str, plain: dict[str, int], times: dict[str, Hist
     )
 
 
-def _stable_counts(service: str, plain: dict[str, int], times: dict[str, Histogram]) -> SideCounts:
-    own = f"cluster.{service}-stable."
+def _stable_counts(sides: str, plain: dict[str, int], times: dict[str, Histogram]) -> SideCounts:
+    own = f"cluster.{sides}-stable."
     return SideCounts(
         requests=plain.get(own + "upstream_rq_total", 0),
         errors=plain.get(own + "upstream_rq_5xx", 0),

@@ -13,6 +13,7 @@ from weave_nn.gateway.envoy.edge import (
     stable_cluster,
 )
 from weave_nn.gateway.places import address
+from weave_nn.gateway.rollout import Rollout
 
 _TYPES = "type.googleapis.com/envoy"
 _CLUSTER = f"{_TYPES}.config.cluster.v3.Cluster"
@@ -35,11 +36,11 @@ def clusters(edge: Edge) -> list[dict[str, Any]]:
     ]
     for rollout in edge.rollouts:
         if edge.moved(rollout):
-            found.append(_cluster(candidate_cluster(rollout.service), rollout.candidate))
+            found.append(_cluster(candidate_cluster(rollout), rollout.candidate))
             continue
-        found.append(_cluster(stable_cluster(rollout.service), rollout.stable))
-        found.append(_candidate(rollout.service, rollout.candidate))
-        found.append(_aggregate(rollout.service))
+        found.append(_cluster(stable_cluster(rollout), rollout.stable))
+        found.append(_candidate(rollout))
+        found.append(_aggregate(rollout))
     return found
 
 
@@ -75,9 +76,9 @@ def _cluster(name: str, url: str) -> dict[str, Any]:
     }
 
 
-def _candidate(service: str, url: str) -> dict[str, Any]:
+def _candidate(rollout: Rollout) -> dict[str, Any]:
     """A side that may fail: looked at twice a second, and put out at once when it answers with errors."""
-    return _cluster(candidate_cluster(service), url) | {
+    return _cluster(candidate_cluster(rollout), rollout.candidate) | {
         # Nothing is sent to a candidate that is known to be out; stable takes over.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "health_checks": [
@@ -102,17 +103,17 @@ def _candidate(service: str, url: str) -> dict[str, Any]:
     }
 
 
-def _aggregate(service: str) -> dict[str, Any]:
+def _aggregate(rollout: Rollout) -> dict[str, Any]:
     return {
         "@type": _CLUSTER,
-        "name": first_candidate_cluster(service),
+        "name": first_candidate_cluster(rollout),
         "connect_timeout": f"{_CONNECT_SECONDS}s",
         "lb_policy": "CLUSTER_PROVIDED",
         "cluster_type": {
             "name": "envoy.clusters.aggregate",
             "typed_config": {
                 "@type": f"{_TYPES}.extensions.clusters.aggregate.v3.ClusterConfig",
-                "clusters": [candidate_cluster(service), stable_cluster(service)],
+                "clusters": [candidate_cluster(rollout), stable_cluster(rollout)],
             },
         },
     }

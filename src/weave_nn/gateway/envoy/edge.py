@@ -60,19 +60,22 @@ class Edge:
         return rollout.state is State.COMPLETED and self.overrides.get(rollout.service) != 0
 
 
-def candidate_cluster(service: str) -> str:
-    """The cluster of a service's candidate; its statistics are the candidate's side."""
-    return f"{service}-candidate"
+def candidate_cluster(rollout: Rollout) -> str:
+    """The cluster of the candidate; its statistics are the candidate's side.
+
+    The rollout's id keeps a name from meaning another address while the routes still refer to the former one.
+    """
+    return f"{rollout.service}-{rollout.id}-candidate"
 
 
-def stable_cluster(service: str) -> str:
-    """The cluster of a service's stable side, apart from the rest of the monolith's traffic."""
-    return f"{service}-stable"
+def stable_cluster(rollout: Rollout) -> str:
+    """The cluster of the service's stable side, apart from the rest of the monolith's traffic."""
+    return f"{rollout.service}-{rollout.id}-stable"
 
 
-def first_candidate_cluster(service: str) -> str:
+def first_candidate_cluster(rollout: Rollout) -> str:
     """The candidate while it can serve, else stable."""
-    return f"{service}-candidate-or-stable"
+    return f"{candidate_cluster(rollout)}-or-stable"
 
 
 MONOLITH = "monolith"

@@ -1,5 +1,7 @@
 """The Envoy process: finding it, starting it on a folder of files, and ending it."""
 
+import contextlib
+import json
 import shutil
 import signal
 import subprocess
@@ -65,7 +67,11 @@ def validate(program: Path, document: Path) -> None:
 
 
 class EnvoyProcess:
-    """One Envoy on one folder of files."""
+    """One Envoy on one folder of files.
+
+    One that already runs on this folder is taken over: a control plane that was killed and comes again finds its Envoy
+    serving, and nothing is interrupted.
+    """
 
     def __init__(self, program: Path, folder: Path, *, admin_port: int, workers: int) -> None:
         self._program = program
@@ -73,20 +79,25 @@ class EnvoyProcess:
         self._workers = workers
         self.admin = EnvoyAdmin(admin_port)
         self._process: subprocess.Popen[bytes] | None = None
+        self._pid: int | None = None
 
     @property
     def pid(self) -> int | None:
-        """The process's id while it was started and not ended."""
-        return self._process.pid if self._process else None
+        """The process's id while it is known to run."""
+        return self._process.pid if self._process else self._pid
 
     def start(self) -> None:
         """Start it, and return when it serves. Raises `Unavailable` when it ended or did not get ready."""
+        if self._taken_over():
+            return
         self._process = subprocess.Popen(  # noqa: S603 - the program is ours to choose
             [
-                self._program, "-c", self._folder / "boot.json", "--concurrency", str(self._workers),
+                self._program, "-c", self._boot, "--concurrency", str(self._workers),
                 "--use-dynamic-base-id", "-l", "warning", "--drain-time-s", "5", "--parent-shutdown-time-s", "10",
             ],
             stdin=subprocess.DEVNULL,
+            # Ctrl-C is for the control plane, which ends Envoy in its own time.
+            start_new_session=True,
         )  # fmt: skip
         deadline = time.monotonic() + _START_SECONDS
         while not self.admin.ready():
@@ -98,12 +109,29 @@ class EnvoyProcess:
             time.sleep(_LOOK_SECONDS)
 
     def ended(self) -> int | None:
-        """The exit code, if it has ended by itself."""
-        return self._process.poll() if self._process else None
+        """The exit code, if it has ended by itself; -1 where that cannot be known."""
+        if self._process is not None:
+            return self._process.poll()
+        return None if self._pid is None or self.admin.ready() else -1
+
+    def drain(self, seconds: float = 5.0) -> None:
+        """Take no more connections, and wait until those that there are have ended, for `seconds` at most."""
+        deadline = time.monotonic() + seconds
+        try:
+            self.admin.post("/healthcheck/fail")
+            self.admin.post("/drain_listeners?graceful&skip_exit")
+            while time.monotonic() < deadline and self._busy():
+                time.sleep(_LOOK_SECONDS)
+        except Unavailable:
+            return
 
     def stop(self, seconds: float = 5.0) -> None:
         """End it: by request, and after `seconds` by force."""
         if self._process is None:
+            if self._pid is not None:
+                with contextlib.suppress(Unavailable):
+                    self.admin.post("/quitquitquit")
+            self._pid = None
             return
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
@@ -113,3 +141,22 @@ class EnvoyProcess:
                 self._process.kill()
                 self._process.wait()
         self._process = None
+
+    @property
+    def _boot(self) -> str:
+        return str(self._folder / "boot.json")
+
+    def _busy(self) -> bool:
+        return any(int(count) for count in self.admin.texts(r"^http\.front\.downstream_rq_active$").values())
+
+    def _taken_over(self) -> bool:
+        if not self.admin.ready():
+            return False
+        running = json.loads(self.admin.get("/server_info"))["command_line_options"].get("config_path")
+        if running != self._boot:
+            raise Unavailable(
+                f"Another Envoy answers on the admin port, with {running}.",
+                hint="Stop it, or choose another port with WEAVE_GATEWAY_ADMIN_PORT.",
+            )
+        self._process, self._pid = None, 0
+        return True

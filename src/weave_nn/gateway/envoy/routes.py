@@ -66,10 +66,10 @@ def _routes(edge: Edge) -> Iterator[dict[str, Any]]:
 def _of_service(edge: Edge, rollout: Rollout, prefix: str, silence: dict[str, Any]) -> Iterator[dict[str, Any]]:
     place = {"path_separated_prefix": prefix}
     if edge.moved(rollout):
-        yield {"match": place, "route": {"cluster": candidate_cluster(rollout.service), **silence}}
+        yield {"match": place, "route": {"cluster": candidate_cluster(rollout), **silence}}
         return
     weight = edge.share(rollout)
-    home = {"match": place, "route": {"cluster": stable_cluster(rollout.service), **silence}, **_side("stable")}
+    home = {"match": place, "route": {"cluster": stable_cluster(rollout), **silence}, **_side("stable")}
     mirror = _mirror(rollout.shadow_percent)
     if weight:
         if prefix in SESSIONS:
@@ -89,7 +89,7 @@ def _pinned(
 ) -> Iterator[dict[str, Any]]:
     """A session stays in the process that began it: the candidate's carry the rollout's mark, others are stable's."""
     marked = {"name": PIN, "string_match": {"exact": mark(rollout)}}
-    candidate = {"cluster": candidate_cluster(rollout.service), **silence}
+    candidate = {"cluster": candidate_cluster(rollout), **silence}
     yield {"match": {**place, "headers": [marked]}, "route": candidate, **_side("candidate", rollout)}
     yield {**home, "match": {**place, "headers": [{"name": _SESSION, "present_match": True}]}}
 
@@ -98,11 +98,11 @@ def _split(rollout: Rollout, weight: int, *, pin: bool) -> dict[str, Any]:
     substitution = salted(rollout.salt, "\\1")
     sides = [
         {
-            "name": first_candidate_cluster(rollout.service),
+            "name": first_candidate_cluster(rollout),
             "weight": weight,
             **_side("candidate", rollout if pin else None),
         },
-        {"name": stable_cluster(rollout.service), "weight": BUCKETS - weight, **_side("stable")},
+        {"name": stable_cluster(rollout), "weight": BUCKETS - weight, **_side("stable")},
     ]
     return {
         "hash_policy": [

@@ -21,14 +21,16 @@ from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
 from weave_nn.shared.errors import WeaveError
-from weave_nn.shared.http import openapi, system
-from weave_nn.shared.http.authentication import AuthenticationMiddleware, Authenticator
+from weave_nn.shared.http import front_door, openapi, system
+from weave_nn.shared.http.authentication import AuthenticationMiddleware, Authenticator, requires
 from weave_nn.shared.http.bodies import BodyLimitMiddleware
+from weave_nn.shared.http.front_door import LeavingMiddleware
 from weave_nn.shared.http.methods import HeadMiddleware, allowed_methods
 from weave_nn.shared.http.origins import OriginMiddleware
 from weave_nn.shared.http.problems import Dialect, Dialects
 from weave_nn.shared.http.readiness import Readiness, ReadinessCheck
 from weave_nn.shared.http.telemetry import HttpMetrics, TelemetryMiddleware
+from weave_nn.shared.identity import Scope
 from weave_nn.shared.observability import new_registry
 
 logger = structlog.get_logger()
@@ -112,6 +114,7 @@ def create_app(
     for router in routers:
         app.include_router(router)
     app.include_router(system.router(readiness, registry, app.openapi))
+    app.include_router(front_door.router([requires(Scope.ADMIN)]))
     app.user_middleware[:] = _middleware(app, security, limits, dialects=speak, metrics=HttpMetrics(registry))
     return app
 
@@ -156,7 +159,8 @@ def _middleware(
         dialects=dialects,
     )
     head = Middleware(HeadMiddleware, router=app.router)
-    return [telemetry, origin, *([cors] if security.allowed_origins else []), authentication, body, head]
+    leaving = Middleware(LeavingMiddleware)
+    return [leaving, telemetry, origin, *([cors] if security.allowed_origins else []), authentication, body, head]
 
 
 def _lifespan(threads: int, lifespan: Lifespan | None) -> Lifespan:

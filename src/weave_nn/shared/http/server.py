@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from weave_nn.shared.errors import Unavailable
+from weave_nn.shared.http.front_door import FrontDoor
 
 logger = structlog.get_logger()
 
@@ -155,6 +156,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
+        self._app.state.front_door = FrontDoor(self, sockets or ())
         if self.started and self._on_ready:
             self._on_ready()
 
