@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -20,15 +20,21 @@ from weave_nn.shared.errors import InvalidInput
 from weave_nn.shared.identity.caller import Identity, scopes_of
 from weave_nn.shared.identity.key_sets import KeySet
 
+if TYPE_CHECKING:
+    from jwt import PyJWK
+
 FRESH_SECONDS = 60.0
 KNOWN_TOKENS = 10_000
 CHECKS_AT_ONCE = 4
 LONGEST_TOKEN = 8192
 SHORTEST_SECRET_BYTES = 32
 SCOPE_PREFIX = "weave:"
-ASYMMETRIC = frozenset(
-    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"},
-)
+BY_KEY_TYPE = {
+    "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    "EC": ("ES256", "ES384", "ES512"),
+    "OKP": ("EdDSA",),
+}
+ASYMMETRIC = frozenset().union(*BY_KEY_TYPE.values())
 
 log = structlog.get_logger(__name__)
 
@@ -110,8 +116,7 @@ class TokenAuthenticator:
         found = self._keys.find(key_id)
         if not found:
             raise jwt.InvalidKeyError(f"The issuer has no key {key_id!r}")
-        named = found[0]._jwk_data.get("alg")  # noqa: SLF001 - the public name gives a default where none is named
-        return self._decode(token, found[0].key, [each for each in self._algorithms if named in {None, each}])
+        return self._decode(token, found[0].key, _fitting(found[0], self._algorithms))
 
     def _decode(self, token: str, key: Any, algorithms: Sequence[str]) -> dict[str, Any]:
         import jwt  # noqa: PLC0415 - an optional library, there since we are
@@ -125,6 +130,12 @@ class TokenAuthenticator:
             leeway=self._leeway_seconds,
             options={"require": ["exp", "iss", "aud", "sub"]},
         )
+
+
+def _fitting(key: "PyJWK", algorithms: Sequence[str]) -> list[str]:
+    """Those of the accepted algorithms that the key is for: of its type, and the one that it names, if it does."""
+    named = key._jwk_data.get("alg")  # noqa: SLF001 - the public name gives a default where none is named
+    return [each for each in algorithms if each in BY_KEY_TYPE.get(key.key_type or "", ()) and named in {None, each}]
 
 
 def _words(claim: object) -> list[str]:
