@@ -8,6 +8,7 @@ change splices the text of one field; every other byte stays as it was.
 Source of the format: https://publish.obsidian.md/tasks/Reference/Task+Formats/About+Task+Formats
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from datetime import date
@@ -90,6 +91,7 @@ def _ways(field: Field) -> list[_Way]:
 # In the order in which the plugin looks for them within one pass; a trailing tag comes before id and depends on.
 _BEFORE_TAG: Final = [way for field in _SHAPES if field not in {Field.ID, Field.DEPENDS_ON} for way in _ways(field)]
 _AFTER_TAG: Final = [way for field in (Field.ID, Field.DEPENDS_ON) for way in _ways(field)]
+_MARK: Final = re.compile("|".join(re.escape(mark) for way in (*_BEFORE_TAG, *_AFTER_TAG) for mark in way[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,11 @@ class TaskLine:
     trailing_tags: tuple[tuple[int, int], ...]
     unread_end: int
 
+    @property
+    def values(self) -> dict[Field, str]:
+        """The values of all fields, as `value` gives them: quicker where many are asked for."""
+        return {token.field: token.value for token in reversed(self.tokens)}
+
     def value(self, field: Field) -> str | None:
         """The field's value as written, a priority by its name; None when the line lacks it."""
         token = self._token(field)
@@ -135,12 +142,12 @@ class TaskLine:
     def date(self, field: Field) -> date | None:
         """The field's date; None when the line lacks it, and when there is no such day (see `is_invalid`)."""
         text = self.value(field)
-        return None if text is None else _day(text)
+        return None if text is None else day_of(text)
 
     def is_invalid(self, field: Field) -> bool:
         """Whether the line has this date field with a day that does not exist, such as 2026-02-30."""
         text = self.value(field)
-        return text is not None and _day(text) is None
+        return text is not None and day_of(text) is None
 
     @property
     def depends_on(self) -> tuple[str, ...]:
@@ -239,7 +246,7 @@ class TaskLine:
             symbol=match["symbol"],
             symbol_at=match.start("symbol"),
             description=description,
-            tags=tuple(_TAG.findall(description)),
+            tags=tuple(_TAG.findall(description)) if "#" in description else (),
             tokens=tuple(tokens),
             block_id=None if block is None else block["id"],
             body_start=body_start,
@@ -290,8 +297,11 @@ class TaskLine:
 def _read_fields(text: str, start: int, end: int) -> tuple[list[Token], list[tuple[int, int]], int]:
     """The fields and trailing tags before `end`, each from left to right, and where the text before them ends."""
     body = text[start:end]
+    marks = set(_MARK.findall(body))
+    if not marks and "#" not in body:
+        return [], [], end
     before_tag, after_tag = (
-        [way for way in ways if any(mark in body for mark in way[2])] for ways in (_BEFORE_TAG, _AFTER_TAG)
+        [way for way in ways if not marks.isdisjoint(way[2])] for ways in (_BEFORE_TAG, _AFTER_TAG)
     )
     tokens: list[Token] = []
     tags: list[tuple[int, int]] = []
@@ -345,7 +355,9 @@ def _reparsed(text: str) -> TaskLine:
     return line
 
 
-def _day(text: str) -> date | None:
+@functools.lru_cache(maxsize=4096)
+def day_of(text: str) -> date | None:
+    """The day that a date field names; None when there is no such day."""
     try:
         return date.fromisoformat(text)
     except ValueError:

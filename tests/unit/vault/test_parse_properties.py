@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from weave_nn.vault.parse import Note, parse
+from weave_nn.vault.parse import Note, outline, parse
 from weave_nn.vault.text import decode_lossless
 
 VISIBLE_MARKUP = (
@@ -61,6 +61,7 @@ def check_links(content: bytes, note: Note) -> None:
 @given(NOTES)
 def test_any_bytes_are_read_and_every_position_is_true(content: bytes) -> None:
     note = parse(content)
+    assert outline(content) == (note.frontmatter, note.headings, note.checkboxes)
     check_links(content, note)
     for tag in note.tags:
         assert decode_lossless(content[tag.start : tag.end]) == f"#{tag.name}"

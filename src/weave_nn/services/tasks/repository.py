@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, literal, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from weave_nn.services.tasks.contract import OPEN, PRIORITIES, DateField, Sort, TaskSelection
 from weave_nn.services.tasks.models import TaskNoteRow, TaskRequestRow, TaskRow
-from weave_nn.shared.db import lock
+from weave_nn.shared.db import insert_rows, lock
 
 SortValue = str | int | float | None
 _CHUNK_ROWS = 500
@@ -31,6 +31,9 @@ _SORTS: Final[dict[Sort, tuple[InstrumentedAttribute[Any], ...]]] = {
     "created_at": (TaskRow.created_at, TaskRow.id),
     "updated_at": (TaskRow.updated_at, TaskRow.id),
 }
+_TABLE: Final = cast("Table", TaskRow.__table__)
+_COLUMNS: Final = tuple(column.name for column in _TABLE.columns)
+_NOTES: Final = cast("Table", TaskNoteRow.__table__)
 # Reading plain columns is several times as fast as making objects that the session keeps track of.
 _SHOWN: Final = [column for column in TaskRow.__table__.columns if column.name not in {"search_text", "tags_folded"}]
 
@@ -81,9 +84,9 @@ class TaskRepository:
         self._session.add(row)
 
     def add_many(self, values: Sequence[dict[str, object]]) -> None:
-        """Insert many tasks at once."""
-        for chunk in _chunks(values):
-            self._session.execute(insert(TaskRow), chunk)
+        """Insert many tasks at once; each has a value for every column."""
+        rows = [tuple([task[name] for name in _COLUMNS]) for task in values]
+        insert_rows(self._session, _TABLE, _COLUMNS, rows)
 
     def remove(self, row: TaskRow) -> None:
         """Forget a task."""
@@ -116,8 +119,8 @@ class TaskRepository:
         for chunk in _chunks(list(etags)):
             mine = (TaskNoteRow.vault_id == self._vault_id, TaskNoteRow.path.in_(chunk))
             self._session.execute(delete(TaskNoteRow).where(*mine))
-            rows = [{"vault_id": self._vault_id, "path": path, "etag": etags[path]} for path in chunk]
-            self._session.execute(insert(TaskNoteRow), rows)
+            rows = [(self._vault_id, path, etags[path]) for path in chunk]
+            insert_rows(self._session, _NOTES, ("vault_id", "path", "etag"), rows)
 
     def forget_note(self, path: str) -> None:
         """Forget that a note was read."""

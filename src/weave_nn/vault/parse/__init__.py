@@ -4,7 +4,20 @@ The block structure and the inline code of CommonMark come from pyromark; what o
 comments, block ids, checkboxes with any status) is found by patterns in the text that is left.
 """
 
-from weave_nn.vault.parse.note import Block, Checkbox, Heading, Link, LinkKind, Note, Problem, Tag
-from weave_nn.vault.parse.parser import body_text, parse
+from weave_nn.vault.parse.note import Block, Checkbox, Heading, Link, LinkKind, Note, Outline, Problem, Tag
+from weave_nn.vault.parse.parser import body_text, outline, parse
 
-__all__ = ["Block", "Checkbox", "Heading", "Link", "LinkKind", "Note", "Problem", "Tag", "body_text", "parse"]
+__all__ = [
+    "Block",
+    "Checkbox",
+    "Heading",
+    "Link",
+    "LinkKind",
+    "Note",
+    "Outline",
+    "Problem",
+    "Tag",
+    "body_text",
+    "outline",
+    "parse",
+]

@@ -108,6 +108,14 @@ class Problem(NamedTuple):
     message: str
 
 
+class Outline(NamedTuple):
+    """The parts of a `Note` that tasks are made of."""
+
+    frontmatter: Frontmatter
+    headings: tuple[Heading, ...]
+    checkboxes: tuple[Checkbox, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
     """What `parse` found, each kind in the order of the text.

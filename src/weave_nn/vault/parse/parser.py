@@ -9,7 +9,7 @@ from weave_nn.vault.frontmatter import Frontmatter
 from weave_nn.vault.parse.blocks import named_blocks
 from weave_nn.vault.parse.destinations import Destination, definition_destination, inline_destination, is_external
 from weave_nn.vault.parse.inline import Wikilink, block_ids, has_block_id, tags, wikilinks
-from weave_nn.vault.parse.note import Block, Checkbox, Heading, Link, LinkKind, Note, Problem, Tag
+from weave_nn.vault.parse.note import Block, Checkbox, Heading, Link, LinkKind, Note, Outline, Problem, Tag
 from weave_nn.vault.parse.properties import property_links, read_properties
 from weave_nn.vault.parse.spans import Lines, Spans
 from weave_nn.vault.parse.structure import Structure, read_structure
@@ -27,10 +27,8 @@ _LinkDraft: TypeAlias = tuple[LinkKind, str, str, str | None, int, int, int, int
 
 def parse(content: bytes) -> Note:
     """Read a note, whatever its bytes are; what is wrong with it is in `Note.problems`. Never raises."""
-    head = frontmatter.read(content)
+    head, view = _view(content)
     start = head.body_start
-    # Frontmatter and byte order mark become newlines, which say nothing, so that every offset stays true.
-    view = b"\n" * start + content[start:] if start else content
     structure = read_structure(view, with_blocks=has_block_id(view, start))
     links = _links(content, view, structure, head)
     headings = tuple(_headings(content, view, structure))
@@ -47,6 +45,20 @@ def parse(content: bytes) -> Note:
         checkboxes=tuple(_checkboxes(content, view, structure)),
         problems=tuple(_problems(content, structure, head)),
     )
+
+
+def outline(content: bytes) -> Outline:
+    """What `parse` finds of frontmatter, headings and checkboxes, in half the time."""
+    head, view = _view(content)
+    structure = read_structure(view, with_blocks=False)
+    return Outline(head, tuple(_headings(content, view, structure)), tuple(_checkboxes(content, view, structure)))
+
+
+def _view(content: bytes) -> tuple[Frontmatter, bytes]:
+    """The frontmatter, and the text with newlines in its place, which say nothing, so that every offset stays true."""
+    head = frontmatter.read(content)
+    start = head.body_start
+    return head, b"\n" * start + content[start:] if start else content
 
 
 def body_text(content: bytes, note: Note) -> str:

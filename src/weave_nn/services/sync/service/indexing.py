@@ -3,12 +3,15 @@
 One rule everywhere: look at the file, and make the index say what is there. Reading and parsing happen before the
 transaction begins; inside it the files' marks are looked at once more, so that of two that look at the same file at the
 same time the later one wins, whatever the order in which they finish. Transactions are small, since the database has
-one writer: others wait for one of them at most.
+one writer: others wait for one of them at most. In bulk they do not wait for the disk either: what a loss of power
+takes from the index is made again.
 """
 
+import contextlib
+import itertools
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
@@ -21,6 +24,7 @@ from weave_nn.shared.db import Database, UnitOfWork
 from weave_nn.shared.errors import TooLarge, Unavailable
 from weave_nn.vault.errors import NotAFile, NoteNotFound, PathRefused
 from weave_nn.vault.paths import is_note
+from weave_nn.vault.reading import read_many
 from weave_nn.vault.store import FileStat, Vault
 
 INDEX_VERSION = 1
@@ -42,6 +46,14 @@ class Absent:
     """There is no such file in the vault."""
 
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """The file cannot be read, for a reason."""
+
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +108,16 @@ class Indexer:
         changed = sorted(path for path, stat in files.items() if _differs(stat, known.get(path)))
         unreadable: dict[str, str] = {}
         read = 0
-        for batch in self._batches(changed, known, unreadable):
-            if stop():
-                break
-            with self._database.write() as work:
-                stale = self._record(work.session, batch)
-            read += len(batch) - len(stale)
-            self._catch_up(stale)
-            if progress:
-                progress(read, len(changed))
+        with contextlib.closing(self._batches(changed, known, unreadable)) as batches:
+            for batch in batches:
+                if stop():
+                    break
+                with self._database.write(durable=False) as work:
+                    stale = self._record(work.session, batch)
+                read += len(batch) - len(stale)
+                self._catch_up(stale)
+                if progress:
+                    progress(read, len(changed))
         return Reconciled(len(files), read, len(gone), unreadable)
 
     def _begin(self, session: Session, *, anew: bool) -> None:
@@ -117,7 +130,7 @@ class Indexer:
         for start in range(0, len(records), LISTING_BATCH):
             if stop():
                 return
-            with self._database.write() as work:
+            with self._database.write(durable=False) as work:
                 stale = self._record(work.session, records[start : start + LISTING_BATCH])
             self._catch_up(stale)
 
@@ -127,35 +140,28 @@ class Indexer:
                 self.look_at(work, stale)
 
     def _batches(
-        self, paths: Iterable[str], known: dict[str, Known], unreadable: dict[str, str]
-    ) -> Iterator[list[FileRecord | Absent]]:
+        self, paths: Sequence[str], known: dict[str, Known], unreadable: dict[str, str]
+    ) -> Generator[list[FileRecord | Absent]]:
         batch: list[FileRecord | Absent] = []
         size = 0
-        for path in paths:
-            try:
-                found = self._look(path, known.get(path))
-            except (Unavailable, TooLarge) as error:
-                unreadable[path] = error.detail
-                continue
-            batch.append(found)
-            size += found.stat.size if isinstance(found, FileRecord) and found.note else 0
-            if size >= BATCH_BYTES or len(batch) >= BATCH_NOTES:
-                yield batch
-                batch, size = [], 0
+        # What another version of a note is known by is looked at here, where reading may be all that there is to do.
+        unread = [path for path in paths if path not in known or known[path].etag is None]
+        again = [path for path in paths if path in known and known[path].etag is not None]
+        with contextlib.closing(read_many(self._vault, unread, _look_or_tell)) as first:
+            for found in itertools.chain(first, (_look_or_tell(self._vault, path, known[path]) for path in again)):
+                if isinstance(found, Unreadable):
+                    unreadable[found.path] = found.reason
+                    continue
+                batch.append(found)
+                size += found.stat.size if isinstance(found, FileRecord) and found.note else 0
+                if size >= BATCH_BYTES or len(batch) >= BATCH_NOTES:
+                    yield batch
+                    batch, size = [], 0
         if batch:
             yield batch
 
-    def _look(self, path: str, known: Known | None = None) -> FileRecord | Absent:
-        """What is at a path now. Slow: the file is read and parsed."""
-        try:
-            if not is_note(path):
-                return FileRecord(_settled(self._vault.stat(path)))
-            content = self._vault.read(path, limit_bytes=NOTE_LIMIT_BYTES)
-        except (NoteNotFound, NotAFile, PathRefused):
-            return Absent(path)
-        if known is not None and known.etag == content.etag:
-            return FileRecord(_settled(content.stat), content.etag)
-        return FileRecord(_settled(content.stat), content.etag, extract(path, content.content))
+    def _look(self, path: str) -> FileRecord | Absent:
+        return _look(self._vault, path)
 
     def _record(self, session: Session, found: Sequence[FileRecord | Absent]) -> list[str]:
         """Write what was found, as far as it is still so; gives the paths of the rest."""
@@ -195,6 +201,26 @@ class Indexer:
 
     def _writer(self, session: Session) -> IndexWriter:
         return IndexWriter(session, self._vault_id, adapter_for(session.get_bind().dialect.name))
+
+
+def _look(vault: Vault, path: str, known: Known | None = None) -> FileRecord | Absent:
+    """What is at a path now. Slow: the file is read and parsed."""
+    try:
+        if not is_note(path):
+            return FileRecord(_settled(vault.stat(path)))
+        content = vault.read(path, limit_bytes=NOTE_LIMIT_BYTES)
+    except (NoteNotFound, NotAFile, PathRefused):
+        return Absent(path)
+    if known is not None and known.etag == content.etag:
+        return FileRecord(_settled(content.stat), content.etag)
+    return FileRecord(_settled(content.stat), content.etag, extract(path, content.content))
+
+
+def _look_or_tell(vault: Vault, path: str, known: Known | None = None) -> FileRecord | Absent | Unreadable:
+    try:
+        return _look(vault, path, known)
+    except (Unavailable, TooLarge) as error:
+        return Unreadable(path, error.detail)
 
 
 def _version() -> int:

@@ -34,6 +34,8 @@ class Trait:
 def recognise(known: Sequence[Trait], seen: Sequence[Trait]) -> dict[int, int]:
     """Which `seen` line each known task is now: places in `seen` by places in `known`, both in the note's order."""
     pairs: dict[int, int] = {}
+    if not known or not seen:
+        return pairs
     loose = [place for place, trait in enumerate(known) if not trait.exact]
     if [trait.text for trait in known] == [trait.text for trait in seen]:
         return {place: place for place in range(len(known))}

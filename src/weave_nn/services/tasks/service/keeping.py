@@ -5,6 +5,7 @@ import threading
 import structlog
 
 from weave_nn.services.tasks.service.synchronising import TaskSync
+from weave_nn.shared.ephemeral.turns import Turn, at_once
 from weave_nn.shared.errors import Unavailable, WeaveError
 
 _RETRY_SECONDS = 2.0
@@ -13,10 +14,14 @@ log = structlog.get_logger(__name__)
 
 
 class TaskKeeper:
-    """Compares all notes with the tasks once, and again until that has worked; then events are enough."""
+    """Compares all notes with the tasks once, and again until that has worked; then events are enough.
 
-    def __init__(self, sync: TaskSync) -> None:
+    Of several processes one does it at a time, by `turn`.
+    """
+
+    def __init__(self, sync: TaskSync, *, turn: Turn = at_once) -> None:
         self._sync = sync
+        self._turn = turn
         self._stop = threading.Event()
         self._complete = threading.Event()
         self._failure: str | None = None
@@ -40,7 +45,9 @@ class TaskKeeper:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._sync.reconcile_all()
+                with self._turn(self._stop.is_set) as mine:
+                    if mine:
+                        self._sync.reconcile_all()
             except WeaveError as error:
                 if self._failure != error.detail:
                     log.warning("tasks.not_reconciled", reason=error.detail)

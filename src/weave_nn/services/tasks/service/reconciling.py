@@ -101,7 +101,7 @@ class Reconciler:
                 self._tasks.remove(row)
             else:
                 unsettled.append(row)
-        pairs = recognise([_trait(row) for row in known], [seen.trait for seen in note.tasks])
+        pairs = recognise([_trait(row) for row in known], [seen.trait for seen in note.tasks]) if known else {}
         for place, row in enumerate(known):
             if place in pairs:
                 needs_edit = self._found(row, note.tasks[pairs[place]], refused, reason)

@@ -2,15 +2,16 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from weave_nn.services.tasks.contract import PRIORITIES, DateField, StatusType, Task
 from weave_nn.services.tasks.models import TaskRow
 from weave_nn.services.tasks.service.statuses import Statuses
-from weave_nn.vault.task_line import DATES, Field, TaskLine
+from weave_nn.vault.task_line import DATES, Field, TaskLine, day_of
 
 _PLACE_OF_PRIORITY: Final[dict[str, int]] = {name: place for place, name in enumerate(PRIORITIES)}
+_DATE_COLUMNS: Final = tuple((f"{field}_date", field) for field in DATES)
 _DATE_FIELDS: Final[tuple[DateField, ...]] = ("due", "scheduled", "start", "created", "done", "cancelled")
 
 
@@ -27,18 +28,20 @@ class Place:
 def columns_of(line: TaskLine, place: Place, statuses: Statuses) -> dict[str, Any]:
     """The columns of a task that its line and place say."""
     folded = " ".join(tag.casefold() for tag in line.tags)
+    values = line.values
+    days: dict[Field, date | None] = {field: day_of(values[field]) for field in DATES if field in values}
     return {
         "title": line.description,
         "status": str(statuses.of(line.symbol).type),
         "status_symbol": line.symbol,
-        "priority": _PLACE_OF_PRIORITY[line.value(Field.PRIORITY) or "none"],
-        **{f"{field}_date": line.date(field) for field in DATES},
-        "invalid_dates": ",".join(field for field in DATES if line.is_invalid(field)),
-        "recurrence": line.value(Field.RECURRENCE),
-        "on_completion": line.value(Field.ON_COMPLETION),
+        "priority": _PLACE_OF_PRIORITY[values.get(Field.PRIORITY, "none")],
+        **{column: days.get(field) for column, field in _DATE_COLUMNS},
+        "invalid_dates": ",".join(field for field, day in days.items() if day is None),
+        "recurrence": values.get(Field.RECURRENCE),
+        "on_completion": values.get(Field.ON_COMPLETION),
         "tags": "\n".join(line.tags),
         "tags_folded": f" {folded} ",
-        "reference": line.value(Field.ID),
+        "reference": values.get(Field.ID),
         "depends_on": ",".join(line.depends_on),
         "block_id": line.block_id,
         "indent": line.indent,

@@ -12,7 +12,7 @@ from weave_nn.services.tasks.service.rows import Place
 from weave_nn.services.tasks.service.rules import TaskRules
 from weave_nn.shared.errors import NotFound, TooLarge
 from weave_nn.vault.errors import NotAFile
-from weave_nn.vault.parse import parse
+from weave_nn.vault.parse import outline
 from weave_nn.vault.paths import is_note
 from weave_nn.vault.store import Vault
 from weave_nn.vault.task_line import Field, TaskLine
@@ -106,7 +106,7 @@ def _changed(
 def _tasks(path: str, content: bytes, rules: TaskRules) -> Iterable[SeenTask]:
     if _MAY_HAVE_TASKS.search(content) is None:
         return
-    note = parse(content)
+    note = outline(content)
     project_id = rules.project_of(path, note.frontmatter.values.get("project"))
     heading_lines = [heading.line for heading in note.headings]
     for checkbox in note.checkboxes:

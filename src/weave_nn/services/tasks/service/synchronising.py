@@ -5,20 +5,24 @@ Of two threads that look at the same note, the one that read it later must also 
 turns from the reading to the taking of the lock.
 """
 
+import contextlib
 import functools
+import itertools
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Concatenate, ParamSpec
 
 from weave_nn.services.tasks.models import TaskRow
 from weave_nn.services.tasks.repository import TaskRepository
 from weave_nn.services.tasks.service.editing import NoteEditor
 from weave_nn.services.tasks.service.reconciling import Reconciler
-from weave_nn.services.tasks.service.rules import TaskRules
+from weave_nn.services.tasks.service.rules import TaskRules, local_day
 from weave_nn.services.tasks.service.scanning import scan_note, survey
 from weave_nn.shared.bus import Outbox
 from weave_nn.shared.db import Database, UnitOfWork
 from weave_nn.vault.paths import is_note
+from weave_nn.vault.reading import read_many
 from weave_nn.vault.store import Vault
 
 SOURCE = "tasks"
@@ -107,12 +111,14 @@ class TaskSync:
             if self._tasks(reading).note_etags():
                 return
         paths = [path for path in self._vault.scan().files if is_note(path)]
-        for start in range(0, len(paths), _PORTION_NOTES):
-            portion = [scan_note(self._vault, path, self._rules) for path in paths[start : start + _PORTION_NOTES]]
-            notes = [note for note in portion if note is not None]
-            with self._database.write() as work:
-                self._tasks(work).lock()
-                self._reconciler(work).apply(notes, quiet={note.path for note in notes})
+        # Reading needs no clock, and one of a test cannot be handed to another process.
+        scan = functools.partial(scan_note, rules=replace(self._rules, today=local_day))
+        with contextlib.closing(read_many(self._vault, paths, scan)) as scanned:
+            while portion := list(itertools.islice(scanned, _PORTION_NOTES)):
+                notes = [note for note in portion if note is not None]
+                with self._database.write() as work:
+                    self._tasks(work).lock()
+                    self._reconciler(work).apply(notes, quiet={note.path for note in notes})
 
     def _compare(self, work: UnitOfWork, *, anew: bool) -> None:
         with self._database.read() as reading:
