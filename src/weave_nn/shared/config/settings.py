@@ -13,18 +13,12 @@ from urllib.parse import quote
 
 import platformdirs
 from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import NoDecode, SettingsConfigDict
+
+from weave_nn.shared.config.edge import EdgeSettings
+from weave_nn.shared.config.kinds import Folder, ServiceUrl
 
 PREFIX = "WEAVE_"
-
-
-def _absolute(value: Any) -> Any:
-    if not isinstance(value, str | Path):
-        return value
-    try:
-        return Path(value).expanduser().resolve()
-    except (OSError, RuntimeError) as error:
-        raise ValueError(f"it is not a path: {error}") from error
 
 
 def _comma_separated(value: Any) -> Any:
@@ -42,7 +36,6 @@ def _usable_key(value: Any) -> Any:
     return value
 
 
-Folder = Annotated[Path, BeforeValidator(_absolute)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
 
 
@@ -68,7 +61,7 @@ def _default_database_url(data: dict[str, Any]) -> str | None:
     return f"sqlite:///{quote((data_dir / 'weave.db').as_posix(), safe='/:')}" if data_dir else None
 
 
-class Settings(BaseSettings):
+class Settings(EdgeSettings):
     """Every setting. Make one with `load`, which explains bad values; the fields say what they mean."""
 
     model_config = SettingsConfigDict(
@@ -184,6 +177,23 @@ class Settings(BaseSettings):
         validation_alias="DATABASE_URL",
         repr=False,
         description="the database; a SQLite file in the data folder unless set",
+    )
+    files_url: ServiceUrl = Field(
+        default="http://127.0.0.1:8001",
+        description="where the file service is reached by processes that do not compose it",
+    )
+    git_url: ServiceUrl = Field(default="http://127.0.0.1:8002", description="where the git service is reached")
+    tasks_url: ServiceUrl = Field(default="http://127.0.0.1:8003", description="where the task service is reached")
+    sync_url: ServiceUrl = Field(default="http://127.0.0.1:8004", description="where the sync service is reached")
+    gateway_url: ServiceUrl | None = Field(
+        default=None,
+        description="the gateway that all services are reached through, instead of the addresses of each",
+    )
+    drain_seconds: float = Field(
+        default=0.2,
+        ge=0,
+        le=600,
+        description="how long requests are still taken after SIGTERM, while /ready says that the process will stop",
     )
     database_writer_connections: int = Field(
         default=4,
