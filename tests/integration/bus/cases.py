@@ -132,7 +132,9 @@ class BusCases:
         bus.publish(published[20:])
         taken: list[Delivery] = []
         while len(taken) < 50:
-            taken += take(bus, limit=7)
+            batch = take(bus, limit=7)
+            bus.ack(batch)
+            taken += batch
         assert [each.message for each in taken] == published
         assert {each.attempt for each in taken} == {1}
 

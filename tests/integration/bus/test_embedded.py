@@ -16,7 +16,18 @@ from integration.bus.cases import (
     running,
     take,
 )
-from weave_nn.shared.bus import Bus, BusCollector, EmbeddedBus, Event, Relay, Subscription, Worker, backlog, embedded
+from weave_nn.shared.bus import (
+    Bus,
+    BusCollector,
+    EmbeddedBus,
+    Event,
+    Relay,
+    Subscription,
+    Worker,
+    backlog,
+    embedded,
+    published,
+)
 from weave_nn.shared.bus import inbox as inbox_module
 from weave_nn.shared.bus.models import delivery, event, inbox, relay_lease
 from weave_nn.shared.db import Database, UnitOfWork
@@ -103,7 +114,7 @@ def test_a_delivery_from_before_the_clock_was_set_back_is_delivered(database: Da
 def test_old_events_go_and_those_that_somebody_waits_for_stay(
     database: Database, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "KEPT_EVENTS", 3)
+    monkeypatch.setattr(published, "KEPT_EVENTS", 3)
     monkeypatch.setattr(embedded, "_TIDY_SECONDS", 0.0)
     bus.publish(messages(*range(10)))
     assert len(bus.tail()) == 3

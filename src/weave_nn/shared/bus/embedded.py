@@ -5,8 +5,8 @@ event once and one narrow row for every queue whose topics match; consuming clai
 Rivals: kombu's SQL transport was eighty times slower and its memory transport loses what it holds; a broker is another
 server to run, and stands behind the same port.
 
-Waiting consumers are woken by what this process publishes, and look for the work of other processes every
-`POLL_SECONDS`; looking only reads, so an idle bus never takes the write lock.
+Waiting consumers are woken by what this process publishes, on PostgreSQL also by what others do, and look for work
+every `POLL_SECONDS`; looking only reads, so an idle bus never takes the write lock.
 """
 
 import threading
@@ -21,18 +21,16 @@ from typing import Any
 from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from weave_nn.shared.bus import models
+from weave_nn.shared.bus import models, published
 from weave_nn.shared.bus.port import DeadLetter, Delivery, Message, Subscription
 from weave_nn.shared.bus.topics import matches
-from weave_nn.shared.db import Database, lock
+from weave_nn.shared.db import Database, lock, signal
 from weave_nn.shared.errors import InvalidInput
 
 POLL_SECONDS = 1.0
-KEPT_EVENTS = 10_000
-"""How many published events are kept for `tail` when nobody waits for them any more."""
 
+_ENQUEUED = "bus"
 _TIDY_SECONDS = 60.0
-_TIDY_ROWS = 2000
 _DEAD_LETTER_BATCH = 200
 # No lease and no rest is longer; what waits for a later time was written before the clock was set back.
 _HORIZON = timedelta(days=1)
@@ -48,6 +46,7 @@ class EmbeddedBus:
         self._changes = 0
         self._wakes = 0
         self._tidy_due = 0.0
+        database.signals.listen(_ENQUEUED, self._notify)
 
     def declare(self, subscriptions: Sequence[Subscription]) -> None:
         """Create the queues, or give those that exist these topics; other queues are left as they are."""
@@ -80,7 +79,7 @@ class EmbeddedBus:
             }
             _enqueue(work.session, [(message, queues[message.type]) for message in messages])
             self._tidy(work.session)
-        self._notify()
+            signal(work.session, _ENQUEUED)
 
     def take(self, queue: str, *, limit: int, lease_seconds: float, wait_seconds: float) -> Sequence[Delivery]:
         """Up to `limit` messages, oldest first, each ours until the lease ends; waits for the first, may be empty.
@@ -129,7 +128,7 @@ class EmbeddedBus:
 
     def dead_letter(self, delivery: Delivery, error: str) -> None:
         """Take a message out of its queue for good, and keep it with the error for an operator."""
-        columns = (*_MESSAGE, models.event.c.published_at, models.delivery.c.queue, models.delivery.c.attempts)
+        columns = (*published.COLUMNS, models.event.c.published_at, models.delivery.c.queue, models.delivery.c.attempts)
         statement = select(*columns).join_from(models.delivery, models.event).where(*_HELD)
         with self._database.write() as work:
             # There is no row if the lease ran out and another worker has the message now: then it is not ours to bury.
@@ -157,8 +156,8 @@ class EmbeddedBus:
                 rows = [_dead_letter(row) for row in work.session.execute(chosen)]
                 _enqueue(work.session, [(letter.message, [letter.queue]) for letter in rows])
                 work.session.execute(delete(letters).where(letters.c.id.in_(batch)))
+                signal(work.session, _ENQUEUED)
             replayed += len(rows)
-            self._notify()
         return replayed
 
     def discard(self, ids: Collection[str] | None = None) -> int:
@@ -195,21 +194,20 @@ class EmbeddedBus:
 
     def tail(self, *, after: int | None = None, limit: int = 100) -> Sequence[tuple[int, Message]]:
         """Recently published messages with their positions, oldest first; see `Bus.tail`."""
-        sequence = models.event.c.sequence
-        statement = select(sequence, *_MESSAGE).limit(limit)
-        if after is None:
-            statement = statement.order_by(sequence.desc())
-        else:
-            statement = statement.where(sequence > after).order_by(sequence)
         with self._database.read() as work:
-            found = [(row.sequence, _message(row)) for row in work.session.execute(statement)]
-        return sorted(found, key=lambda each: each[0])
+            return published.tail(work.session, after=after, limit=limit)
 
     def wake(self) -> None:
         """Make every waiting `take` of this process return now."""
         with self._changed:
             self._wakes += 1
         self._notify()
+
+    def leave(self, queue: str) -> None:
+        """Stop consuming a queue in this process; nothing is fetched ahead here."""
+
+    def close(self) -> None:
+        """Nothing to give back: the database is closed by who opened it."""
 
     def _notify(self) -> None:
         with self._changed:
@@ -239,17 +237,11 @@ class EmbeddedBus:
     def _tidy(self, session: Session) -> None:
         if time.monotonic() < self._tidy_due:
             return
-        event, delivery = models.event, models.delivery
-        newest = session.scalar(select(func.max(event.c.sequence))) or 0
-        oldest_needed = session.scalar(select(func.min(delivery.c.sequence)))
-        end = min(newest - KEPT_EVENTS + 1, newest if oldest_needed is None else oldest_needed)
-        first = session.scalar(select(func.min(event.c.sequence))) or 0
-        session.execute(delete(event).where(event.c.sequence < min(end, first + _TIDY_ROWS)))
-        if end <= first + _TIDY_ROWS:
+        if published.tidy(session):
             self._tidy_due = time.monotonic() + _TIDY_SECONDS
         now = datetime.now(UTC)
-        stranded = delivery.c.available_at > now + _HORIZON
-        session.execute(update(delivery).where(stranded).values(available_at=now))
+        stranded = models.delivery.c.available_at > now + _HORIZON
+        session.execute(update(models.delivery).where(stranded).values(available_at=now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +252,6 @@ class _Tag:
     lease: str
 
 
-_MESSAGE = (models.event.c.event_id, models.event.c.type, models.event.c.body)
-
 # The statements of the consuming path are made once: building them anew for each batch costs more than running them.
 _delivery = models.delivery.c
 _HELD = (
@@ -270,7 +260,7 @@ _HELD = (
 )
 _NEXT_DUE = select(func.min(_delivery.available_at)).where(_delivery.queue == bindparam("in_queue"))
 _DUE = (
-    select(_delivery.id, _delivery.attempts, _delivery.lease, *_MESSAGE)
+    select(_delivery.id, _delivery.attempts, _delivery.lease, *published.COLUMNS)
     .join_from(models.delivery, models.event)
     .where(_delivery.queue == bindparam("in_queue"), _delivery.available_at <= bindparam("now"))
     .order_by(_delivery.available_at, _delivery.id)
@@ -285,10 +275,6 @@ _CLAIM = (
 _ACK = delete(models.delivery).where(*_HELD)
 
 
-def _message(row: Row[*tuple[Any, ...]]) -> Message:
-    return Message(event_id=row.event_id, type=row.type, body=row.body)
-
-
 def _tags(deliveries: Sequence[Delivery]) -> dict[str, list[int] | list[str]]:
     tags = [each.tag for each in deliveries if isinstance(each.tag, _Tag)]
     return {"ids": [tag.id for tag in tags], "leases": list({tag.lease for tag in tags})}
@@ -298,12 +284,7 @@ def _enqueue(session: Session, routed: Sequence[tuple[Message, Sequence[str]]]) 
     if not routed:
         return
     now = datetime.now(UTC)
-    statement = insert(models.event).returning(models.event.c.sequence, sort_by_parameter_order=True)
-    events = [
-        {"event_id": message.event_id, "type": message.type, "body": message.body, "published_at": now}
-        for message, _ in routed
-    ]
-    sequences = session.scalars(statement, events).all()
+    sequences = published.append_returning(session, [message for message, _ in routed])
     deliveries = [
         {"queue": queue, "sequence": sequence, "attempts": 0, "available_at": now}
         for sequence, (_, queues) in zip(sequences, routed, strict=True)
@@ -317,7 +298,7 @@ def _dead_letter(row: Row[*tuple[Any, ...]]) -> DeadLetter:
     return DeadLetter(
         id=str(row.id),
         queue=row.queue,
-        message=_message(row),
+        message=published.message_of(row),
         error=row.error,
         attempts=row.attempts,
         published_at=row.published_at,

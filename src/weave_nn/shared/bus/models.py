@@ -1,8 +1,8 @@
-"""The bus's tables: `outbox` and `inbox` on every database, and the queues of the embedded bus."""
+"""The bus's tables: `outbox`, `inbox` and what was published with every bus, and the queues of the embedded one."""
 
 from pathlib import Path
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, String, Table, Text
 
 from weave_nn.shared.db import SchemaTree, UtcDateTime, metadata
 
@@ -97,5 +97,20 @@ dead_letter = Table(
     sqlite_autoincrement=True,
 )
 """What a queue gave up on, whole, until an operator replays or discards it."""
+
+attempt = Table(
+    "bus_attempt",
+    _metadata,
+    Column("queue", _NAME, primary_key=True),
+    Column("event_id", _NAME, primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("resting", Boolean, nullable=False),
+    Column("noted_at", UtcDateTime, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How often a message was tried that a broker carries and gives out again; only of those that did not succeed at once.
+
+`resting` says that it waits outside of its queue for its next attempt.
+"""
 
 SCHEMA = SchemaTree(name="bus", folder=Path(__file__).parent / "migrations", metadata=_metadata)

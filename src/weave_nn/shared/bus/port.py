@@ -112,7 +112,10 @@ class Bus(Protocol):
         """Route the messages, in order; returns when they are durable. A failed call may have published some."""
 
     def take(self, queue: str, *, limit: int, lease_seconds: float, wait_seconds: float) -> Sequence[Delivery]:
-        """Up to `limit` messages, oldest first, each ours until the lease ends; waits for the first, may be empty."""
+        """Up to `limit` messages, oldest first, each ours until the lease ends; waits for the first, may be empty.
+
+        Settle what was taken before taking more: how much may be held at once is bounded, by twice the first limit.
+        """
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Remove what was handled, after its transaction was committed."""
@@ -149,3 +152,9 @@ class Bus(Protocol):
 
     def wake(self) -> None:
         """Make every waiting `take` of this process return now."""
+
+    def leave(self, queue: str) -> None:
+        """Stop consuming a queue in this process, until the next `take`: what was fetched ahead goes to others."""
+
+    def close(self) -> None:
+        """Give back what was taken and end every connection; only then is the bus not usable any more."""

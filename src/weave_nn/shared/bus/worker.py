@@ -55,6 +55,9 @@ class Worker:
             loop.stop()
         deadline = time.monotonic() + timeout_seconds
         ended = [loop.join(max(0.0, deadline - time.monotonic())) for loop in self._loops]
+        for subscription, has_ended in zip(self._subscriptions, ended, strict=True):
+            if has_ended:
+                self._bus.leave(subscription.queue)
         return all(ended)
 
     def alive(self) -> bool:
