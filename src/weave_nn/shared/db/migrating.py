@@ -36,7 +36,7 @@ def migrate(database: Database, trees: Sequence[SchemaTree], target: str, *, up:
         if database.home.moving():
             raise DatabaseMoving(
                 "The database is moving between SQLite and PostgreSQL, and its tables cannot change meanwhile.",
-                hint="Finish it with `weave db retire`, or call it off with `weave db abort`, as the version that began.",
+                hint="Finish it with `weave db retire`, or call it off with `weave db rollback`, then upgrade.",
             )
         connection.commit()
         for tree, script in scripts:

@@ -1,0 +1,45 @@
+"""How fast the backfill goes: in chunks of a fraction of a second, and slower when writers would feel it."""
+
+import time
+from statistics import median
+
+from weave_nn.migration.ends import Ends
+
+CHUNK_SECONDS = 0.25
+SMALLEST_ROWS, LARGEST_ROWS = 200, 20_000
+BASELINE_PROBES = 7
+KEPT_PROBES = 5
+TOLERATED = 2.0
+TOLERATED_SECONDS = 0.005
+LONGEST_REST_SECONDS = 2.0
+
+
+class Throttle:
+    """Chunks that take `CHUNK_SECONDS`, with rests when SQLite's write lock is slower to get than before."""
+
+    def __init__(self, ends: Ends) -> None:
+        self._ends = ends
+        self.rows = 1_000
+        self._last_seconds = 0.0
+        self._baseline = median(self._probe() for _ in range(BASELINE_PROBES))
+        self._probes: list[float] = []
+
+    def copied(self, rows: int, seconds: float) -> None:
+        """Tell how long a chunk took."""
+        self._last_seconds = seconds
+        wanted = int(rows * CHUNK_SECONDS / max(seconds, 0.001))
+        self.rows = max(SMALLEST_ROWS, min(LARGEST_ROWS, wanted, 2 * self.rows))
+
+    def give_way(self) -> None:
+        """Rest, as long as writers wait for it."""
+        self._probes = [*self._probes[1 - KEPT_PROBES :], self._probe()]
+        present = median(self._probes)
+        allowed = TOLERATED * self._baseline + TOLERATED_SECONDS
+        if present > allowed:
+            time.sleep(min(LONGEST_REST_SECONDS, self._last_seconds * min(4.0, present / allowed)))
+
+    def _probe(self) -> float:
+        """The seconds that a writer waits for the lock now."""
+        began = time.monotonic()
+        with self._ends.writing():
+            return time.monotonic() - began
