@@ -62,6 +62,20 @@ label = Table(
 TABLES = moved_tables([METADATA])
 
 
+def connect_postgres(postgres_url: str, *, autocommit: bool = False) -> psycopg.Connection[Any]:
+    """A foreign program's connection to the PostgreSQL of a URL of SQLAlchemy."""
+    url = parse_url(postgres_url)
+    return psycopg.connect(
+        host=url.host,
+        port=url.port,
+        user=url.username,
+        password=url.password,
+        dbname=url.database,
+        options=str(url.query.get("options", "")),
+        autocommit=autocommit,
+    )
+
+
 class Stand:
     """A SQLite file with the schema, an empty PostgreSQL, and a mover between them."""
 
@@ -109,22 +123,22 @@ class Stand:
 
     def clear_target(self) -> None:
         """Drop what another stand has left in the same database."""
-        with psycopg.connect(self.dsn, autocommit=True) as target:
+        with self.connect_postgres(autocommit=True) as target:
             (schema,) = target.execute("SELECT current_schema()").fetchone() or ("",)
             target.execute(f"DROP SCHEMA {schema} CASCADE; CREATE SCHEMA {schema}")
 
     def change_postgres(self, statements: Sequence[tuple[str, tuple[object, ...]]], *, commit: bool) -> None:
         """A foreign program on PostgreSQL; what a constraint refuses is left out."""
-        with psycopg.connect(self.dsn) as target:
+        with self.connect_postgres() as target:
             for statement, values in statements:
                 with suppress(psycopg.IntegrityError), target.transaction():
                     target.execute(statement, values)
             if not commit:
                 target.rollback()
 
-    @property
-    def dsn(self) -> str:
-        return parse_url(self.postgres_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    def connect_postgres(self, *, autocommit: bool = False) -> psycopg.Connection[Any]:
+        """A foreign program's connection to PostgreSQL."""
+        return connect_postgres(self.postgres_url, autocommit=autocommit)
 
     def move(self, until: Callable[[Mover], object] = lambda mover: mover.verify()) -> None:
         self.mover.begin()

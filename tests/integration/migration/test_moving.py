@@ -1,7 +1,8 @@
 from datetime import UTC, datetime
 
-from integration.migration.stand import Stand, folder, page
 from sqlalchemy import delete, insert, select, update
+
+from integration.migration.stand import Stand, folder, page
 
 
 def fill(stand: Stand, folders: int = 20) -> None:
