@@ -106,13 +106,14 @@ class Rollouts:
             why=why,
         )
 
-    def automate(self, service: str, *, automatic: bool, policy: Policy | None = None, who: str) -> Rollout:
+    def automate(self, service: str, *, automatic: bool, soak_seconds: float | None = None, who: str) -> Rollout:
         """Have the rollout go up by itself, step by step after each soak, or stop that."""
 
         def changed(each: Rollout, _verdict: Verdict, now: datetime) -> Rollout:
             if each.ended:
                 return steps.shadow(each, each.shadow_percent, now=now)
-            return replace(each, automatic=automatic, policy=policy or each.policy)
+            policy = each.policy if soak_seconds is None else replace(each.policy, soak_seconds=soak_seconds)
+            return replace(each, automatic=automatic, policy=policy)
 
         return self._change(service, "automatic" if automatic else "by hand", changed, who=who, why="")
 

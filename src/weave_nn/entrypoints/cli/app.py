@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from weave_nn.entrypoints.cli import config, events, git, key, keys, mcp, reindex, search, status, tasks, up
+from weave_nn.entrypoints.cli import config, events, gateway, git, key, keys, mcp, reindex, search, status, tasks, up
 from weave_nn.shared.errors import WeaveError
 
 ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
@@ -35,6 +35,7 @@ app.add_typer(git.app)
 app.command()(config.config)
 app.command()(key.key)
 app.add_typer(keys.app)
+gateway.add_commands(app)
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001 - typer passes the flag so

@@ -5,10 +5,11 @@ local KEPT_SECONDS, UNKNOWN_SECONDS, MOST = 60, 5, 10000
 local known, known_count = {}, 0
 local unknown, unknown_count = {}, 0
 
-local function ask(handle, credential)
+local function ask(handle, credential, passed_on)
   local ok, answer = pcall(function()
     return handle:httpCall("control", {
-      [":method"] = "GET", [":path"] = "/-/caller", [":authority"] = "control", ["authorization"] = credential,
+      [":method"] = "GET", [":path"] = "/-/caller", [":authority"] = "localhost", ["authorization"] = credential,
+      ["x-weave-identity"] = passed_on,
     }, "", 1000)
   end)
   if not ok or answer == nil then return nil, false end
@@ -16,12 +17,14 @@ local function ask(handle, credential)
   return answer["x-weave-user"], status == "200" or status == "204"
 end
 
-local function user_of(handle, credential)
+-- `passed_on` is on whose behalf one of our services calls; the control plane believes it only of those.
+local function user_of(handle, authorization, passed_on)
+  local credential = passed_on and (authorization .. "\n" .. passed_on) or authorization
   local now = os.time()
   local entry = known[credential]
   if entry and entry.till > now then return entry.user end
   if (unknown[credential] or 0) > now then return nil end
-  local user, answered = ask(handle, credential)
+  local user, answered = ask(handle, authorization, passed_on)
   if user then
     if not entry then known_count = known_count + 1 end
     if known_count > MOST then known, known_count = {}, 1 end
@@ -60,7 +63,7 @@ function envoy_on_request(handle)
   end
   local credential = headers:get("authorization")
   if credential then
-    local user = user_of(handle, credential)
+    local user = user_of(handle, credential, headers:get("x-weave-identity"))
     -- Asking may have let other requests run meanwhile: what was fetched before it is not to be used after it.
     if user then handle:headers():replace("x-weave-user", "user:" .. user) end
   else

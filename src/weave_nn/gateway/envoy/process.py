@@ -76,23 +76,24 @@ class EnvoyProcess:
     def __init__(self, program: Path, folder: Path, *, admin_port: int, workers: int) -> None:
         self._program = program
         self._folder = folder
-        self._workers = workers
+        self.workers = workers
         self.admin = EnvoyAdmin(admin_port)
         self._process: subprocess.Popen[bytes] | None = None
-        self._pid: int | None = None
+        self._adopted = False
 
     @property
     def pid(self) -> int | None:
-        """The process's id while it is known to run."""
-        return self._process.pid if self._process else self._pid
+        """The id of the process that was started here."""
+        return self._process.pid if self._process else None
 
     def start(self) -> None:
         """Start it, and return when it serves. Raises `Unavailable` when it ended or did not get ready."""
+        self._adopted = False
         if self._taken_over():
             return
         self._process = subprocess.Popen(  # noqa: S603 - the program is ours to choose
             [
-                self._program, "-c", self._boot, "--concurrency", str(self._workers),
+                self._program, "-c", self._boot, "--concurrency", str(self.workers),
                 "--use-dynamic-base-id", "-l", "warning", "--drain-time-s", "5", "--parent-shutdown-time-s", "10",
             ],
             stdin=subprocess.DEVNULL,
@@ -112,7 +113,7 @@ class EnvoyProcess:
         """The exit code, if it has ended by itself; -1 where that cannot be known."""
         if self._process is not None:
             return self._process.poll()
-        return None if self._pid is None or self.admin.ready() else -1
+        return -1 if self._adopted and not self.admin.ready() else None
 
     def drain(self, seconds: float = 5.0) -> None:
         """Take no more connections, and wait until those that there are have ended, for `seconds` at most."""
@@ -128,10 +129,10 @@ class EnvoyProcess:
     def stop(self, seconds: float = 5.0) -> None:
         """End it: by request, and after `seconds` by force."""
         if self._process is None:
-            if self._pid is not None:
+            if self._adopted:
                 with contextlib.suppress(Unavailable):
                     self.admin.post("/quitquitquit")
-            self._pid = None
+            self._adopted = False
             return
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
@@ -158,5 +159,5 @@ class EnvoyProcess:
                 f"Another Envoy answers on the admin port, with {running}.",
                 hint="Stop it, or choose another port with WEAVE_GATEWAY_ADMIN_PORT.",
             )
-        self._process, self._pid = None, 0
+        self._adopted = True
         return True
