@@ -62,11 +62,12 @@ class Server:
         (self.data_dir / "address").unlink(missing_ok=True)
         self.data_dir.mkdir(exist_ok=True, parents=True)
         with (self.data_dir / "log").open("ab") as log:
-            self.process = subprocess.Popen(
+            process = self.process = subprocess.Popen(
                 [WEAVE, "up", self.vault, "--port", "0"], env=self.env, stdout=log, stderr=log
             )
         address = self.data_dir / "address"
-        wait_until(lambda: address.exists() and address.read_text().strip())
+        wait_until(lambda: process.poll() is not None or (address.exists() and address.read_text().strip()))
+        assert process.poll() is None, self.log()
         self.url = address.read_text().strip()
         wait_until(lambda: self.get("/ready").status == 200)
         return self

@@ -1,24 +1,28 @@
 """What every composition is made of: the runtime that services stand on, and each service as a component.
 
-A component says what a service brings to a process. The monolith takes all of them; a standalone process will take
-some. Adding a service means writing its component here.
+A component says what a service brings to a process. `weave up` takes all of them, `weave serve` some. What a service
+needs of another it asks of `Contracts` (`reaching.py`), which know where that one runs. The services are registered in
+`services.py`.
 """
 
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from fastapi import APIRouter
 
-from weave_nn.shared.bus import Bus, EmbeddedBus, Outbox, Subscription
+from weave_nn.shared.bus import Bus, Outbox, Subscription, open_bus
 from weave_nn.shared.config import Instance, Settings
 from weave_nn.shared.db import Database, SchemaTree, ServerLimits, UnitOfWork
+from weave_nn.shared.ephemeral.leases import Leases, open_leases
 from weave_nn.shared.http import Dialect, ReadinessCheck
 from weave_nn.shared.mcp import VaultServer
 from weave_nn.vault.store import Vault
+
+_Contract = TypeVar("_Contract")
 
 
 class Background(Protocol):
@@ -53,13 +57,22 @@ class Runtime:
     vault: Vault
     database: Database
     bus: Bus
+    leases: Leases
 
     @classmethod
     def open(cls, settings: Settings, instance: Instance) -> "Runtime":
         """Open the vault and name the database; nothing is written yet. Raises `VaultUnusable`, `InvalidInput`."""
         vault = Vault(instance.vault, read_only=settings.read_only)
         database = Database(instance.database_url, limits=server_limits(settings))
-        return cls(settings, instance, vault, database, EmbeddedBus(database))
+        leases = open_leases(settings.redis_url, instance.data_dir / "leases", vault_id=instance.vault_id)
+        bus = open_bus(settings.rabbitmq_url, database, vault_id=instance.vault_id)
+        return cls(settings, instance, vault, database, bus, leases)
+
+    def close(self) -> None:
+        """Give everything back, after what uses it has ended."""
+        self.bus.close()
+        self.leases.close()
+        self.database.close()
 
     @property
     def vault_id(self) -> str:
@@ -77,17 +90,35 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True)
+class Alone:
+    """Work beside requests that one process does for all: `make` makes it anew whenever this process takes it over.
+
+    `checks` count for the readiness of the process that does it.
+    """
+
+    name: str
+    make: Callable[[], Sequence[Background]]
+    checks: Sequence[ReadinessCheck] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """One service as a part of a process; its parts are started in the order of `background`, after the schema."""
+    """One service as a part of a process.
+
+    `contracts` are what other services and the MCP face may ask of it. `background` runs in every process that composes
+    it, `alone` in one of them, and `apart` (by the names of parts for `weave serve`) is work of it that may have a
+    process of its own. All of that begins after `prepare`, and that after the schema.
+    """
 
     name: str
     schema: SchemaTree
-    contract: object
+    contracts: Mapping[type, object]
     prepare: Callable[[], None] = lambda: None
     subscriptions: Sequence[Subscription] = ()
     routers: Sequence[APIRouter] = ()
-    register_tools: Callable[[VaultServer], None] = lambda _server: None
     background: Sequence[Background] = ()
+    alone: Sequence[Alone] = ()
+    apart: Mapping[str, Alone] = field(default_factory=dict)
     checks: Sequence[ReadinessCheck] = ()
     dialects: dict[str, Dialect] = field(default_factory=dict)
     reading_paths: frozenset[str] = frozenset()
@@ -95,3 +126,32 @@ class Component:
     body_bytes_by_prefix: dict[str, int] = field(default_factory=dict)
     rebuild: Callable[[Callable[[int, int], None]], dict[str, int]] = lambda _progress: {}
     counts: Callable[[], dict[str, int]] = dict
+
+
+class Asking(Protocol):
+    """Where the contracts of other services are had; see `reaching.Contracts`."""
+
+    def get(self, contract: type[_Contract]) -> _Contract: ...  # noqa: D102 - said there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A service as it is registered: what has to be known of it also where it is not composed.
+
+    `port` is where it listens by itself. Calls of its `contracts` from other processes go to paths under `prefix`.
+    `compose` makes it a part of a process; `register_tools` gives the MCP face its tools, over the contracts.
+    `apart` names its parts that may have a process of their own.
+    """
+
+    name: str
+    port: int
+    prefix: str
+    contracts: tuple[type, ...]
+    compose: Callable[[Runtime, Asking], Component]
+    register_tools: Callable[[VaultServer, Runtime, Asking], None] = lambda _server, _runtime, _contracts: None
+    apart: tuple[str, ...] = ()
+
+    @property
+    def url_setting(self) -> str:
+        """The field of the settings that says where it is reached from other processes."""
+        return f"{self.name}_url"

@@ -15,6 +15,7 @@ def run(settings: Settings, instance: Instance) -> None:
     server = monolith.build(settings, instance)
     try:
         server.start()
-        anyio.run(server.mcp.run_stdio_async)
+        if server.mcp is not None:
+            anyio.run(server.mcp.run_stdio_async)
     finally:
         server.stop()

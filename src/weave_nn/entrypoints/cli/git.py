@@ -169,7 +169,7 @@ def sync(vault: VaultArgument = None, *, data_dir: DataDirOption = None, as_json
     weave git sync ~/Notes
     """
     with _git(writes=True, vault=vault, data_dir=data_dir) as git:
-        done = git.synchroniser.sync_now()
+        done = git.new_synchroniser().sync_now()
     if wants_json(chosen=as_json):
         print_json(asdict(done))
         return
@@ -186,21 +186,12 @@ def _git(*, writes: bool = False, **options: Any) -> Iterator["GitParts"]:
     if writes and settings.read_only:
         raise Forbidden("The vault is served read-only.", hint="Unset WEAVE_READ_ONLY to change it.")
     instance = open_instance(settings)
-    from weave_nn.entrypoints.components.files import files
+    from weave_nn.entrypoints import monolith
     from weave_nn.entrypoints.components.git import GitParts
-    from weave_nn.entrypoints.composition import Runtime
-    from weave_nn.services.files import models as file_models
-    from weave_nn.services.git import models
-    from weave_nn.shared import bus
-    from weave_nn.shared.db import upgrade
+    from weave_nn.services.files.contract import FilesContract
 
-    runtime = Runtime.open(settings, instance)
-    try:
-        _, contract = files(runtime)
-        upgrade(runtime.database, [bus.SCHEMA, file_models.SCHEMA, models.SCHEMA])
-        yield GitParts(runtime, contract)
-    finally:
-        runtime.database.close()
+    with monolith.offline(settings, instance) as offline:
+        yield GitParts(offline.runtime, offline.contract(FilesContract))
 
 
 def _print_checkpoint(made: "Checkpoint", *, as_json: bool | None) -> None:

@@ -94,13 +94,13 @@ def _sync(**options: Any) -> Iterator["SyncContract"]:
     settings = load_settings(**options).settings
     instance = open_instance(settings)
     from weave_nn.entrypoints import monolith
+    from weave_nn.services.sync.contract import SyncContract
 
     with monolith.offline(settings, instance) as offline:
         part = next(part for part in offline.components if part.name == "sync")
-        contract: Any = part.contract
         if part.counts().get("notes") == 0:
             warn("nothing is indexed yet; `weave reindex` does it, and so does a running `weave up`")
-        yield contract
+        yield offline.contract(SyncContract)
 
 
 def _print_hit(hit: "Hit") -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -109,12 +109,10 @@ def _tasks(**options: Any) -> Iterator["TasksContract"]:
     settings = load_settings(**options).settings
     instance = open_instance(settings)
     from weave_nn.entrypoints import monolith
+    from weave_nn.services.tasks.contract import TasksContract
 
     with monolith.offline(settings, instance) as offline:
-        part = next(part for part in offline.components if part.name == "tasks")
-        # Without a server nobody has looked at the notes since they were changed.
-        part.prepare()
-        yield cast("TasksContract", part.contract)
+        yield offline.contract(TasksContract)
 
 
 def _whole_id(contract: "TasksContract", given: str) -> str:

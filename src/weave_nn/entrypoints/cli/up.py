@@ -81,7 +81,13 @@ def _serve(settings: "Settings", instance: "Instance", listener: "Listener", ban
     try:
         composed.start()
         with recorded_address(instance.data_dir, listener.url):
-            serve(composed.app, listener, shutdown_seconds=SHUTDOWN_SECONDS, on_ready=lambda: _show(banner))
+            serve(
+                composed.app,
+                listener,
+                drain_seconds=settings.drain_seconds,
+                shutdown_seconds=SHUTDOWN_SECONDS,
+                on_ready=lambda: _show(banner),
+            )
     finally:
         composed.stop()
 

@@ -1,48 +1,48 @@
 """The file service as a component."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
 from weave_nn import __version__
-from weave_nn.entrypoints.composition import Component, Runtime
+from weave_nn.entrypoints.components.relations import relations
+from weave_nn.entrypoints.composition import Alone, Asking, Component, Runtime
 from weave_nn.services.files import api, models, subscribers, tools
 from weave_nn.services.files.adapters.watcher import Watcher, WatchSettings, observe_all
-from weave_nn.services.files.api.local_rest import Relations
 from weave_nn.services.files.contract import FilesContract, ObserverContract
 from weave_nn.services.files.repository import FileRepository
 from weave_nn.services.files.service import EditLedger, FileService, Limits, ObserverService, Recorder
+from weave_nn.services.sync.contract import SyncContract
 from weave_nn.shared.contracts import local
 from weave_nn.shared.db import UnitOfWork
 from weave_nn.shared.errors import Unavailable
 from weave_nn.shared.http import ReadinessCheck
+from weave_nn.shared.mcp import VaultServer
 from weave_nn.vault.changes import recover, sweep
 
 log = structlog.get_logger(__name__)
 
 
-def files(runtime: Runtime, *, relations: Callable[[str], Relations] | None = None) -> tuple[Component, FilesContract]:
-    """The file service with its watcher, and its contract for other services.
-
-    `relations` tells of a note's links where an index of them is composed.
-    """
+def files(runtime: Runtime, contracts: Asking) -> Component:
+    """The file service; its watcher may have a process of its own."""
     parts = _Parts(runtime)
     contract = local(FilesContract, parts.service, runtime.database)
-    component = Component(
+    watching = Alone("watcher", parts.watch, [ReadinessCheck("watcher", parts.check_watcher)])
+    return Component(
         name="files",
         schema=models.SCHEMA,
+        contracts={FilesContract: contract},
         prepare=parts.prepare,
         subscriptions=subscribers.subscriptions(parts.service, parts.outbox, parts.ledger),
-        register_tools=lambda server: tools.register_tools(server, contract, read_only=runtime.settings.read_only),
-        background=[parts.watcher],
-        checks=[ReadinessCheck("vault", parts.check)],
-        contract=contract,
+        apart={"watcher": watching},
+        checks=[ReadinessCheck("vault", runtime.vault.check_present)],
         routers=api.routers(
             contract,
             version=__version__,
             read_only=runtime.settings.read_only,
             note_limit_bytes=parts.limits.note_bytes,
-            relations=relations,
+            # Asked for when it is needed: each of the two services asks the other.
+            relations=relations(lambda: contracts.get(SyncContract)),
         ),
         dialects=dict(api.DIALECTS),
         public_paths=api.PUBLIC_PATHS,
@@ -53,7 +53,11 @@ def files(runtime: Runtime, *, relations: Callable[[str], Relations] | None = No
         rebuild=parts.rebuild,
         counts=parts.counts,
     )
-    return component, contract
+
+
+def register_tools(server: VaultServer, runtime: Runtime, contracts: Asking) -> None:
+    """The tools that read and change files."""
+    tools.register_tools(server, contracts.get(FilesContract), read_only=runtime.settings.read_only)
 
 
 class _Parts:
@@ -64,12 +68,7 @@ class _Parts:
         self.limits = Limits(note_bytes=settings.max_note_bytes, file_bytes=settings.max_attachment_bytes)
         self.ledger = EditLedger(runtime.instance.data_dir / "edits")
         self.observer = local(ObserverContract, self.observing, runtime.database)
-        watch = WatchSettings(
-            mode=settings.watch,
-            quiet_seconds=settings.watch_debounce_milliseconds / 1000,
-            poll_seconds=settings.watch_poll_seconds,
-        )
-        self.watcher = Watcher(self.observer, runtime.vault.root, watch)
+        self.watcher: Watcher | None = None
 
     def service(self, work: UnitOfWork) -> FileService:
         runtime, repository = self.runtime, self.repository(work)
@@ -83,6 +82,16 @@ class _Parts:
     def repository(self, work: UnitOfWork) -> FileRepository:
         return FileRepository(work.session, self.runtime.vault_id)
 
+    def watch(self) -> Sequence[Watcher]:
+        settings = self.runtime.settings
+        watch = WatchSettings(
+            mode=settings.watch,
+            quiet_seconds=settings.watch_debounce_milliseconds / 1000,
+            poll_seconds=settings.watch_poll_seconds,
+        )
+        self.watcher = Watcher(self.observer, self.runtime.vault.root, watch)
+        return [self.watcher]
+
     def prepare(self) -> None:
         self.ledger.prune()
         vault = self.runtime.vault
@@ -93,9 +102,9 @@ class _Parts:
         for path in sweep(vault):
             log.warning("vault.kept", path=path, reason="a write was interrupted, and this may be the only copy")
 
-    def check(self) -> None:
-        self.runtime.vault.check_present()
-        if (problem := self.watcher.problem()) is not None:
+    def check_watcher(self) -> None:
+        problem = "it has not begun" if self.watcher is None else self.watcher.problem()
+        if problem is not None:
             raise Unavailable(f"Changes of the vault are not noticed: {problem}.")
 
     def rebuild(self, progress: Callable[[int, int], None]) -> dict[str, int]:

@@ -4,25 +4,26 @@ import os
 import re
 import socket
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-from weave_nn.entrypoints.composition import Background, Component, Runtime
+from weave_nn.entrypoints.composition import Alone, Asking, Background, Component, Runtime
 from weave_nn.services.files.contract import FilesContract
-from weave_nn.services.git import models, subscribers
+from weave_nn.services.git import models, subscribers, tools
 from weave_nn.services.git.adapters.commits import Author
 from weave_nn.services.git.adapters.process import Git
 from weave_nn.services.git.api import router
-from weave_nn.services.git.contract import GitContract
+from weave_nn.services.git.contract import GitContract, RestoreContract
 from weave_nn.services.git.repository import GitRepository
 from weave_nn.services.git.service.committing import CommitRules, Committer
 from weave_nn.services.git.service.git import GitService, Limits
 from weave_nn.services.git.service.restoring import Restoring
 from weave_nn.services.git.service.synchronising import Synchroniser, SyncRules
-from weave_nn.services.git.tools import register_tools
 from weave_nn.shared.config import Settings
 from weave_nn.shared.contracts import local
 from weave_nn.shared.db import UnitOfWork
 from weave_nn.shared.errors import InvalidInput
+from weave_nn.shared.mcp import VaultServer
 
 _AUTHOR = re.compile(r"\s*([^<>\n]+?)\s*<([^<>\s]+)>\s*")
 _HOST_LENGTH = 32
@@ -98,30 +99,33 @@ class GitParts:
             validation=options.validation,
             auto_init=options.auto_init,
         )
-        self.committer = Committer(
-            runtime.vault, runtime.database, runtime.vault_id, git=command, outbox=outbox, rules=rules
+        sync_rules = SyncRules(
+            interval_seconds=options.sync_interval_seconds,
+            remote=options.remote,
+            push=options.push,
+            host=_host(),
+            network_seconds=max(120.0, options.timeout_seconds),
+            author=author,
         )
-        self.synchroniser = Synchroniser(
+        self.new_committer = partial(
+            Committer, runtime.vault, runtime.database, runtime.vault_id, git=command, outbox=outbox, rules=rules
+        )
+        self.committer = self.new_committer()
+        self.new_synchroniser = partial(
+            Synchroniser,
             runtime.database,
             runtime.vault_id,
             git=command,
             files=files,
             committer=self.committer,
             outbox=outbox,
-            rules=SyncRules(
-                interval_seconds=options.sync_interval_seconds,
-                remote=options.remote,
-                push=options.push,
-                host=_host(),
-                network_seconds=max(120.0, options.timeout_seconds),
-                author=author,
-            ),
+            rules=sync_rules,
         )
 
 
-def git(runtime: Runtime, files: FilesContract, options: GitOptions | None = None) -> Component:
+def git(runtime: Runtime, contracts: Asking) -> Component:
     """The git service. A server that is read-only neither commits nor synchronises."""
-    parts = GitParts(runtime, files, options)
+    parts = GitParts(runtime, contracts.get(FilesContract))
     read_only = runtime.settings.read_only
     active = parts.options.auto_commit and not read_only
 
@@ -130,18 +134,24 @@ def git(runtime: Runtime, files: FilesContract, options: GitOptions | None = Non
             backlog = GitRepository(work.session, runtime.vault_id).backlog()
         return {"git_pending": backlog.count if backlog else 0}
 
-    background: list[Background] = [parts.committer] if active else []
-    if not read_only:
-        background.append(parts.synchroniser)
+    def writing() -> list[Background]:
+        return [*([parts.new_committer()] if active else []), parts.new_synchroniser()]
+
     return Component(
         name="git",
         schema=models.SCHEMA,
-        contract=parts.contract,
+        contracts={GitContract: parts.contract, RestoreContract: parts.restoring},
         subscriptions=subscribers.subscriptions(parts.committer) if active else (),
         routers=[router(parts.contract, parts.restoring, read_only=read_only)],
-        register_tools=lambda server: register_tools(server, parts.contract, parts.restoring, read_only=read_only),
-        background=background,
+        alone=[] if read_only else [Alone("git", writing)],
         counts=counts,
+    )
+
+
+def register_tools(server: VaultServer, runtime: Runtime, contracts: Asking) -> None:
+    """The tools that read the history and go back in it."""
+    tools.register_tools(
+        server, contracts.get(GitContract), contracts.get(RestoreContract), read_only=runtime.settings.read_only
     )
 
 

@@ -11,10 +11,11 @@ _MOST_LINKS = 5000
 ListLinks = Callable[[str | None], LinkPage]
 
 
-def relations(sync: SyncContract) -> Callable[[str], Relations]:
+def relations(asked: Callable[[], SyncContract]) -> Callable[[str], Relations]:
     """The paths that a note links to, those of the notes that link to it, and its links that lead nowhere."""
 
     def of_note(path: str) -> Relations:
+        sync = asked()
         outgoing = list(_all(lambda cursor: sync.list_outgoing(path, limit=_PAGE, cursor=cursor)))
         backlinks = _all(lambda cursor: sync.list_backlinks(path, limit=_PAGE, cursor=cursor))
         return Relations(

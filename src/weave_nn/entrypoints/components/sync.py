@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-from weave_nn.entrypoints.composition import Component, Runtime
+from weave_nn.entrypoints.composition import Asking, Component, Runtime
 from weave_nn.services.files.api import local_rest
 from weave_nn.services.files.contract import FilesContract
 from weave_nn.services.sync import api, models, subscribers, tools
@@ -16,6 +16,7 @@ from weave_nn.services.sync.service.keeping import IndexKeeper
 from weave_nn.services.sync.service.meaning import Meaning
 from weave_nn.services.sync.service.sync import SyncService
 from weave_nn.shared.contracts import local
+from weave_nn.shared.ephemeral.turns import turn
 from weave_nn.shared.http import ReadinessCheck
 from weave_nn.shared.mcp import VaultServer
 
@@ -28,17 +29,17 @@ def meaning(runtime: Runtime) -> Meaning | None:
     return None if embedder is None else Meaning(embedder)
 
 
-def sync_contract(runtime: Runtime, near: Meaning | None) -> SyncContract:
-    """Search, links and the graph, for other services of this process."""
-    return local(SyncContract, lambda work: SyncService(work, runtime.vault_id, meaning=near), runtime.database)
-
-
-def sync(runtime: Runtime, contract: SyncContract, files: FilesContract, near: Meaning | None) -> Component:
-    """The sync service with the threads that keep the index true, and the MCP face of the vault's `files`."""
+def sync(runtime: Runtime, _contracts: Asking) -> Component:
+    """The sync service with the threads that keep the index true."""
+    near = meaning(runtime)
+    contract = local(SyncContract, lambda work: SyncService(work, runtime.vault_id, meaning=near), runtime.database)
     indexer = Indexer(runtime.database, runtime.vault, runtime.vault_id)
-    keeper = IndexKeeper(indexer)
+    my_turn = turn(runtime.leases, "index-keeper")
+    keeper = IndexKeeper(indexer, turn=my_turn)
     vectors = (
-        None if near is None else VectorKeeper(runtime.database, runtime.vault_id, near, ready=keeper.wait_complete)
+        None
+        if near is None
+        else VectorKeeper(runtime.database, runtime.vault_id, near, ready=keeper.wait_complete, turn=my_turn)
     )
 
     def rebuild(progress: Callable[[int, int], None]) -> dict[str, int]:
@@ -52,20 +53,12 @@ def sync(runtime: Runtime, contract: SyncContract, files: FilesContract, near: M
         with runtime.database.read() as work:
             return {"notes": SyncService(work, runtime.vault_id).count_notes()}
 
-    def register(server: VaultServer) -> None:
-        tools.register_tools(server, contract, semantic=near is not None)
-        tools.register_resources(server, files)
-        tools.register_subscriptions(server, runtime.bus, runtime.vault_id, runtime.database.on_commit)
-        tools.register_completion(server, contract)
-        tools.register_prompts(server, contract)
-
     return Component(
         name="sync",
         schema=models.SCHEMA,
-        contract=contract,
+        contracts={SyncContract: contract},
         subscriptions=subscribers.subscriptions(indexer, runtime.vault_id, keeper.request),
         routers=api.routers(contract),
-        register_tools=register,
         background=[keeper] if vectors is None else [keeper, vectors],
         checks=[ReadinessCheck("index", keeper.check)],
         reading_paths=api.READING_PATHS,
@@ -73,3 +66,14 @@ def sync(runtime: Runtime, contract: SyncContract, files: FilesContract, near: M
         rebuild=rebuild,
         counts=counts,
     )
+
+
+def register_tools(server: VaultServer, runtime: Runtime, contracts: Asking) -> None:
+    """The tools that search, and the MCP face of the vault's files: resources, subscriptions, completion, prompts."""
+    contract = contracts.get(SyncContract)
+    semantic = runtime.settings.semantic != "off" and find_embedder() is not None
+    tools.register_tools(server, contract, semantic=semantic)
+    tools.register_resources(server, contracts.get(FilesContract))
+    tools.register_subscriptions(server, runtime.bus, runtime.vault_id, runtime.database.on_commit)
+    tools.register_completion(server, contract)
+    tools.register_prompts(server, contract)

@@ -4,19 +4,20 @@ from collections.abc import Callable
 
 import structlog
 
-from weave_nn.entrypoints.composition import Component, Runtime
-from weave_nn.services.tasks import models, subscribers
+from weave_nn.entrypoints.composition import Asking, Component, Runtime
+from weave_nn.services.tasks import models, subscribers, tools
 from weave_nn.services.tasks.api import router
 from weave_nn.services.tasks.contract import TasksContract, TaskSelection
 from weave_nn.services.tasks.repository import TaskRepository
 from weave_nn.services.tasks.service import TaskRules, TaskService, TaskSync
 from weave_nn.services.tasks.service.keeping import TaskKeeper
 from weave_nn.services.tasks.service.plugin import SETTINGS_PATH, with_plugin_settings
-from weave_nn.services.tasks.tools import register_tools
 from weave_nn.shared.contracts import local
 from weave_nn.shared.db import UnitOfWork
+from weave_nn.shared.ephemeral.turns import turn
 from weave_nn.shared.errors import TooLarge, Unavailable
 from weave_nn.shared.http import ReadinessCheck
+from weave_nn.shared.mcp import VaultServer
 from weave_nn.vault.errors import NoteNotFound
 
 log = structlog.get_logger(__name__)
@@ -24,7 +25,7 @@ log = structlog.get_logger(__name__)
 _LARGEST_SETTINGS_BYTES = 1024 * 1024
 
 
-def tasks(runtime: Runtime) -> Component:
+def tasks(runtime: Runtime, _contracts: Asking) -> Component:
     """The task service, with the thread that catches up with the notes at the start."""
     settings = runtime.settings
     rules = TaskRules(
@@ -41,7 +42,7 @@ def tasks(runtime: Runtime) -> Component:
     def service(work: UnitOfWork) -> TaskService:
         return TaskService(TaskRepository(work.session, runtime.vault_id), outbox(work), rules, runtime.vault_id)
 
-    keeper = TaskKeeper(sync)
+    keeper = TaskKeeper(sync, turn=turn(runtime.leases, "tasks-keeper"))
     contract = local(TasksContract, service, runtime.database)
 
     def counts() -> dict[str, int]:
@@ -56,15 +57,19 @@ def tasks(runtime: Runtime) -> Component:
     return Component(
         name="tasks",
         schema=models.SCHEMA,
-        contract=contract,
+        contracts={TasksContract: contract},
         subscriptions=subscribers.subscriptions(sync),
         background=[keeper],
         checks=[ReadinessCheck("tasks", keeper.check)],
         routers=[router(contract, read_only=read_only)],
-        register_tools=lambda server: register_tools(server, contract, read_only=read_only),
         rebuild=rebuild,
         counts=counts,
     )
+
+
+def register_tools(server: VaultServer, runtime: Runtime, contracts: Asking) -> None:
+    """The tools that find and change tasks."""
+    tools.register_tools(server, contracts.get(TasksContract), read_only=runtime.settings.read_only)
 
 
 def _plugin_settings(runtime: Runtime) -> bytes | None:

@@ -231,6 +231,12 @@ class Settings(EdgeSettings):
         le=86400,
         description="the longest that a transaction waits for its program, such as for a large file (PostgreSQL)",
     )
+    rabbitmq_url: str | None = Field(
+        default=None,
+        validation_alias="RABBITMQ_URL",
+        repr=False,
+        description="the RabbitMQ that carries events between services; none for the tables of the database",
+    )
     redis_url: str | None = Field(
         default=None,
         validation_alias="REDIS_URL",

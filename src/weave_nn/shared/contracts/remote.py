@@ -6,12 +6,14 @@ from typing import Any, TypeVar, cast
 
 from weave_nn.shared.contracts import failures
 from weave_nn.shared.contracts.client import Answer, Client, IncompatibleService
-from weave_nn.shared.contracts.wire import Method, Unreadable, methods_of
+from weave_nn.shared.contracts.wire import CONTRACT_SEGMENT, Method, Unreadable, methods_of
 
 _Contract = TypeVar("_Contract")
 
-PATH = "/-/contract/"
-"""Below the service's own prefix, so that a gateway moves these calls with the service's other traffic."""
+
+def path_of(prefix: str, method: str) -> str:
+    """Where a method is called: below the service's own prefix, so that a gateway moves it with the other traffic."""
+    return f"{prefix}{CONTRACT_SEGMENT}{method}"
 
 
 def remote(contract: type[_Contract], client: Client, *, prefix: str) -> _Contract:
@@ -21,7 +23,7 @@ def remote(contract: type[_Contract], client: Client, *, prefix: str) -> _Contra
     the way there fails. Queries are repeated when no answer comes, commands never.
     """
     members: dict[str, Any] = {
-        name: _calling(getattr(contract, name), method, contract, client, f"{prefix}{PATH}{name}")
+        name: _calling(getattr(contract, name), method, contract, client, path_of(prefix, name))
         for name, method in methods_of(contract).items()
     }
     return cast("_Contract", type(f"Remote{contract.__name__}", (), members)())

@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import IO, Any
 
@@ -15,7 +15,7 @@ from fastapi.responses import Response, StreamingResponse
 from weave_nn.shared import context
 from weave_nn.shared.contracts import failures
 from weave_nn.shared.contracts.client import DEADLINE_HEADER, DeadlineExceeded
-from weave_nn.shared.contracts.remote import PATH
+from weave_nn.shared.contracts.remote import path_of
 from weave_nn.shared.contracts.wire import (
     CHUNK_BYTES,
     CONTENT_TYPE,
@@ -33,26 +33,23 @@ _LONGEST_HEAD_BYTES = 64 * 1024 * 1024
 
 log = structlog.get_logger(__name__)
 
-Admit = Callable[[Request], AbstractContextManager[None]]
 
-
-def contract_router(
-    contract: type, implementation: object, *, prefix: str, admit: Admit = lambda _request: nullcontext()
-) -> APIRouter:
+def contract_router(contract: type, implementation: object, *, prefix: str) -> APIRouter:
     """Routes for every method of `contract`, answered by `implementation`, under the service's `prefix`.
 
-    `admit` refuses callers that are no services, by raising, and says on whose behalf the call is made.
+    Only services and administrators get there: the application's authentication knows the paths.
     """
-    router = APIRouter(prefix=prefix + PATH.rstrip("/"), include_in_schema=False)
+    router = APIRouter()
     for name, method in methods_of(contract).items():
-        endpoint = _endpoint(method, getattr(implementation, name), admit)
-        router.add_api_route(f"/{name}", endpoint, methods=["POST"], name=f"{contract.__name__}.{name}")
+        endpoint = _endpoint(method, getattr(implementation, name))
+        path = path_of(prefix, name)
+        router.add_route(path, endpoint, methods=["POST"], name=f"{contract.__name__}.{name}", include_in_schema=False)
     return router
 
 
-def _endpoint(method: Method, call: Callable[..., Any], admit: Admit) -> Callable[[Request], Any]:
+def _endpoint(method: Method, call: Callable[..., Any]) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
-        with admit(request), _deadline(request):
+        with _deadline(request):
             try:
                 with await _received(request) as spool:
                     head, content = await run_sync(_answered, method, call, spool)

@@ -22,6 +22,7 @@ from pydantic_core import PydanticSerializationError, to_json
 from weave_nn.shared.contracts.marks import Kind, methods
 from weave_nn.shared.errors import InvalidInput
 
+CONTRACT_SEGMENT = "/-/contract/"
 CONTENT_TYPE = "application/json"
 CONTENT_TYPE_WITH_CONTENT = "application/vnd.weave-nn.call"
 SEPARATOR = b"\n"

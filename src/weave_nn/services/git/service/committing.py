@@ -26,7 +26,7 @@ from weave_nn.services.git.service.starting import make_repository
 from weave_nn.services.git.service.validating import NoteChecker
 from weave_nn.shared.bus import Outbox
 from weave_nn.shared.bus.loop import Loop
-from weave_nn.shared.db import Database, UnitOfWork
+from weave_nn.shared.db import Database, UnitOfWork, signal
 from weave_nn.shared.errors import Conflict, WeaveError
 from weave_nn.vault.store import Vault
 
@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 MAX_PATHS = 100
 _EVERYTHING = ""
 _START = "start"
+_NOTED = "git_noted"
 _POLL_SECONDS = 5.0
 _RECENT_COMMITS = 20
 _FIRST_REST_SECONDS = 2.0
@@ -84,16 +85,15 @@ class Committer:
         self._rules = rules
         self._loop = Loop("git-commit", self._step, wake=self._wake_up)
         self._wake = threading.Event()
-        self._noted = False
         self._rest_until = 0.0
         self._rest_seconds = _FIRST_REST_SECONDS
         self._seen_until: datetime | None = None
-        database.on_commit(self._committed)
+        database.signals.listen(_NOTED, self._wake.set)
 
     def note(self, work: UnitOfWork, paths: Sequence[str], event_id: str) -> None:
         """Remember, in the transaction of a handler, that these vault paths changed ("": anything may have)."""
         self._rows(work).note(paths, event_id, datetime.now(UTC))
-        self._noted = True
+        signal(work.session, _NOTED)
 
     def start(self) -> None:
         """Begin to commit; first of all what changed while nobody looked."""
@@ -261,11 +261,6 @@ class Committer:
 
     def _wake_up(self) -> None:
         self._wake.set()
-
-    def _committed(self) -> None:
-        if self._noted:
-            self._noted = False
-            self._wake.set()
 
     def _rows(self, work: UnitOfWork) -> GitRepository:
         return GitRepository(work.session, self._vault_id)

@@ -1,0 +1,98 @@
+"""The HTTP application of a process: the routes of the services that it composes, and the MCP face where it has it."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, nullcontext
+
+import structlog
+from fastapi import APIRouter, FastAPI
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.types import ASGIApp
+
+from weave_nn import __version__
+from weave_nn.entrypoints.authentication import authenticator
+from weave_nn.entrypoints.composition import Component, Runtime, Service
+from weave_nn.shared.bus import BusCollector
+from weave_nn.shared.contracts import methods
+from weave_nn.shared.contracts.remote import path_of
+from weave_nn.shared.contracts.serving import contract_router
+from weave_nn.shared.http import Limits, ReadinessCheck, Security, create_app
+from weave_nn.shared.mcp import VaultServer
+from weave_nn.shared.mcp.access import SessionOwners
+from weave_nn.shared.observability import new_registry
+
+log = structlog.get_logger(__name__)
+
+MCP_PATH = "/mcp"
+MCP_SESSIONS = 1000
+MCP_IDLE_SECONDS = 1800.0
+
+
+def application(
+    runtime: Runtime,
+    composed: Sequence[tuple[Service, Component]],
+    mcp: VaultServer | None,
+    checks: Sequence[ReadinessCheck],
+) -> FastAPI:
+    """The application; nothing runs before it is served."""
+    settings = runtime.settings
+    parts = [component for _, component in composed]
+    registry = new_registry()
+    registry.register(BusCollector(runtime.database, runtime.bus, lambda error: log.warning("metrics", error=error)))
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with nullcontext() if mcp is None else mcp.session_manager.run():
+            yield
+
+    return create_app(
+        title="Weave-NN",
+        version=__version__,
+        routers=[*(router for part in parts for router in part.routers), *_contract_routers(composed)],
+        security=Security(
+            authenticator=authenticator(settings, runtime.instance, runtime.database),
+            public_paths=frozenset().union(*(part.public_paths for part in parts)),
+            # The MCP face asks for the scope `write` by itself, tool by tool.
+            reading_paths=frozenset({MCP_PATH, *_queries(composed)}).union(*(part.reading_paths for part in parts)),
+            allowed_hosts=frozenset(settings.allowed_hosts),
+            allowed_origins=frozenset(settings.cors_origins),
+        ),
+        limits=Limits(
+            body_bytes_by_prefix={
+                prefix: limit for part in parts for prefix, limit in part.body_bytes_by_prefix.items()
+            },
+        ),
+        checks=checks,
+        mounts={} if mcp is None else {MCP_PATH: SessionOwners(_mcp_app(mcp))},
+        dialects={prefix: dialect for part in parts for prefix, dialect in part.dialects.items()},
+        lifespan=lifespan,
+        on_shutdown=None if mcp is None else mcp.end_streams,
+        registry=registry,
+    )
+
+
+def _contract_routers(composed: Sequence[tuple[Service, Component]]) -> list[APIRouter]:
+    """What other processes call; last, for a route is looked for in order."""
+    return [
+        contract_router(contract, component.contracts[contract], prefix=service.prefix)
+        for service, component in composed
+        for contract in service.contracts
+    ]
+
+
+def _queries(composed: Sequence[tuple[Service, Component]]) -> Iterable[str]:
+    """The paths of calls that only ask."""
+    for service, _ in composed:
+        for contract in service.contracts:
+            yield from (path_of(service.prefix, name) for name, kind in methods(contract).items() if kind == "query")
+
+
+def _mcp_app(mcp: VaultServer) -> ASGIApp:
+    return mcp.streamable_http_app(
+        streamable_http_path=MCP_PATH,
+        # Clients of the revisions until 2025-11-25 have sessions, or they could not be told of changes; those of
+        # 2026-07-28 never have any. Answers that come with progress are streams.
+        session_idle_timeout=MCP_IDLE_SECONDS,
+        max_sessions=MCP_SESSIONS,
+        # Host and Origin are checked for every route by our own edge already.
+        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
+    )

@@ -1,0 +1,143 @@
+"""A process: the parts that it composes, the work beside requests, and the order in which all of it begins and ends."""
+
+import functools
+import gc
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from fastapi import FastAPI
+
+from weave_nn import __version__
+from weave_nn.entrypoints.application import application
+from weave_nn.entrypoints.composition import Alone, Background, Component, Runtime, Service
+from weave_nn.entrypoints.reaching import Contracts
+from weave_nn.entrypoints.services import SERVICES
+from weave_nn.entrypoints.singles import Single
+from weave_nn.shared import bus as shared_bus
+from weave_nn.shared.bus import Relay, Worker
+from weave_nn.shared.config import Instance, Settings
+from weave_nn.shared.db import upgrade
+from weave_nn.shared.ephemeral.leases import FileLeases
+from weave_nn.shared.errors import Unavailable
+from weave_nn.shared.http import ReadinessCheck
+from weave_nn.shared.identity import models as identity_models
+from weave_nn.shared.mcp import VaultServer
+
+RELAY = "relay"
+MCP = "mcp"
+PARTS = (
+    *(service.name for service in SERVICES),
+    *(name for service in SERVICES for name in service.apart),
+    RELAY,
+    MCP,
+)
+"""Everything that a process may be made of."""
+
+
+class Process:
+    """A process with some of `PARTS`. `start` before serving `app`; `stop` afterwards, also when `start` failed.
+
+    With `stands_by`, the work beside requests is done by one process of the state folder, and the others wait until it
+    ends: `weave mcp` is started by every client that wants it, and several `weave up` may serve one vault.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        instance: Instance,
+        parts: frozenset[str] = frozenset(PARTS),
+        *,
+        stands_by: bool = False,
+    ) -> None:
+        self.runtime = runtime = Runtime.open(settings, instance)
+        self.contracts = Contracts(runtime, SERVICES, parts)
+        self.composed = [(each, self.contracts.component(each)) for each in SERVICES if each.name in parts]
+        self._apart = [
+            (self.contracts.component(each), name) for each in SERVICES for name in each.apart if name in parts
+        ]
+        subscriptions = [each for _, component in self.composed for each in component.subscriptions]
+        self._worker = Worker(runtime.database, runtime.bus, subscriptions) if subscriptions else None
+        self._relay = Relay(runtime.database, runtime.bus) if RELAY in parts else None
+        self.mcp = mcp_server(runtime, self.contracts) if MCP in parts else None
+        singles = [(Single(runtime.leases, each.name, each.make), each) for each in self._alone()]
+        self._to_start = self._background([single for single, _ in singles])
+        self.checks = list(self._checks(singles))
+        if stands_by:
+            caretaker = Single(FileLeases(instance.data_dir), "caretaker", functools.partial(list, self._to_start))
+            self.checks = [replace(each, check=caretaker.only_when_working(each.check)) for each in self.checks]
+            self._to_start = [caretaker]
+        self._started: list[Background] = []
+
+    @functools.cached_property
+    def app(self) -> FastAPI:
+        """The HTTP application; made when it is asked for, because `weave mcp` has none."""
+        return application(self.runtime, self.composed, self.mcp, self.checks)
+
+    def start(self) -> None:
+        """Bring the schema up, mend what a crash left behind, and begin the work beside requests.
+
+        Raises `DatabaseTooNew`, `Unavailable` and the like with one clear line; then nothing runs.
+        """
+        migrate(self.runtime, [component for _, component in self.composed] + [each for each, _ in self._apart])
+        for _, component in self.composed:
+            component.prepare()
+        # What was imported stays for good; collections need not look at it again.
+        gc.freeze()
+        for background in self._to_start:
+            background.start()
+            self._started.append(background)
+
+    def stop(self) -> None:
+        """Finish what is in flight, the last begun first, and close what was opened."""
+        while self._started:
+            self._started.pop().stop()
+        self.contracts.close()
+        self.runtime.close()
+
+    def _alone(self) -> Sequence[Alone]:
+        apart = [component.apart[name] for component, name in self._apart]
+        return [*apart, *(each for _, component in self.composed for each in component.alone)]
+
+    def _background(self, singles: Sequence[Single]) -> Sequence[Background]:
+        # The worker declares its queues before anything is announced, so that nothing is announced to nobody.
+        bus: list[Background] = [each for each in (self._worker, self._relay) if each is not None]
+        return [*bus, *singles, *(each for _, component in self.composed for each in component.background)]
+
+    def _checks(self, singles: Sequence[tuple[Single, Alone]]) -> Iterator[ReadinessCheck]:
+        yield ReadinessCheck("bus", self._check_bus)
+        for _, component in self.composed:
+            yield from component.checks
+        for single, alone in singles:
+            yield from (replace(each, check=single.only_when_working(each.check)) for each in alone.checks)
+
+    def _check_bus(self) -> None:
+        loops = [each for each in (self._worker, self._relay) if each is not None]
+        if not all(each.alive() for each in loops):
+            raise Unavailable("A thread of the bus has ended.", hint="Restart the server.")
+        failing = list(self._worker.failing()) if self._worker is not None else []
+        if self._relay is not None and self._relay.failing():
+            failing.append("bus-relay")
+        if failing:
+            raise Unavailable(f"The bus cannot work: {', '.join(failing)}.")
+
+
+def mcp_server(runtime: Runtime, contracts: Contracts) -> VaultServer:
+    """One MCP server with the tools of all services, wherever they run."""
+    server = VaultServer(__version__)
+    for service in SERVICES:
+        service.register_tools(server, runtime, contracts)
+    return server
+
+
+def migrate(runtime: Runtime, components: Sequence[Component]) -> None:
+    """Bring up to this version the tables of these services, and those that every process needs."""
+    trees = {
+        tree.name: tree for tree in (shared_bus.SCHEMA, identity_models.SCHEMA, *(each.schema for each in components))
+    }
+    upgrade(runtime.database, list(trees.values()))
+
+
+def composed_here(runtime: Runtime) -> list[tuple[Service, Component]]:
+    """All services in this process, for commands that need no server."""
+    contracts = Contracts(runtime, SERVICES, frozenset(PARTS))
+    return [(service, contracts.component(service)) for service in SERVICES]
