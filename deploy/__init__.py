@@ -1,0 +1,1 @@
+"""Running Weave-NN as several processes."""
