@@ -7,7 +7,8 @@ from collections.abc import Callable
 import structlog
 
 FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 5.0
+"""Short enough that work goes on soon after a server is back; a refused connection costs next to nothing."""
 
 _log = structlog.get_logger(__name__)
 

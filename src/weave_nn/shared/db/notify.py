@@ -29,7 +29,7 @@ PROBE_SECONDS = 30.0
 """How long a silent connection is believed in."""
 
 FIRST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 15.0
+LONGEST_PAUSE_SECONDS = 5.0
 
 _NAMED = "SELECT set_config('application_name', left(current_setting('application_name'), 55) || ' notices', false)"
 
