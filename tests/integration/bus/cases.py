@@ -93,8 +93,10 @@ def announce(database: Database, *announcements: Announcement) -> None:
 
 
 @contextmanager
-def running(database: Database, bus: Bus, *subscriptions: Subscription) -> Iterator[Worker]:
-    relay, worker = Relay(database, bus), Worker(database, bus, subscriptions)
+def running(
+    database: Database, bus: Bus, *subscriptions: Subscription, vault_id: str | None = None
+) -> Iterator[Worker]:
+    relay, worker = Relay(database, bus), Worker(database, bus, subscriptions, vault_id=vault_id)
     worker.start()
     relay.start()
     try:

@@ -20,6 +20,7 @@ from weave_nn.shared.bus.event import Event, InvalidEvent
 from weave_nn.shared.bus.loop import Loop
 from weave_nn.shared.bus.port import Bus, Delivery, Subscription
 from weave_nn.shared.db import Database, UnitOfWork
+from weave_nn.shared.errors import Conflict
 
 WAIT_SECONDS = 1.0
 TRANSACTION_SECONDS = 0.05
@@ -31,15 +32,28 @@ _PRUNE_SECONDS = 600.0
 _log = structlog.get_logger(__name__)
 
 
-class Worker:
-    """Runs the `subscriptions`, each in a thread of its own; several workers and processes may share a queue."""
+class ForeignEvent(Conflict):
+    """An event of another vault."""
 
-    def __init__(self, database: Database, bus: Bus, subscriptions: Sequence[Subscription]) -> None:
+    code = "foreign_event"
+    title = "An event of another vault"
+
+
+class Worker:
+    """Runs the `subscriptions`, each in a thread of its own; several workers and processes may share a queue.
+
+    With a `vault_id`, events of other vaults are not handled but become dead letters: their coming here says that two
+    vaults share queues, and that each takes away what the other needs.
+    """
+
+    def __init__(
+        self, database: Database, bus: Bus, subscriptions: Sequence[Subscription], *, vault_id: str | None = None
+    ) -> None:
         self._bus = bus
         self._subscriptions = subscriptions
         self._loops = []
         for subscription in subscriptions:
-            consumer = _Consumer(database, bus, subscription)
+            consumer = _Consumer(database, bus, subscription, vault_id)
             consumer.loop = Loop(f"bus-{subscription.queue}", consumer.step, wake=bus.wake)
             self._loops.append(consumer.loop)
 
@@ -82,7 +96,8 @@ class _Consumer:
 
     loop: Loop
 
-    def __init__(self, database: Database, bus: Bus, subscription: Subscription) -> None:
+    def __init__(self, database: Database, bus: Bus, subscription: Subscription, vault_id: str | None) -> None:
+        self._vault_id = vault_id
         self._database = database
         self._bus = bus
         self._subscription = subscription
@@ -117,10 +132,19 @@ class _Consumer:
                 )
                 continue
             try:
-                readable.append(_Work(delivery, Event.from_json(delivery.message.body)))
-            except InvalidEvent as error:
+                readable.append(_Work(delivery, self._own(Event.from_json(delivery.message.body))))
+            except (InvalidEvent, ForeignEvent) as error:
+                _log.error("message_dead", queue=self._queue, event_id=delivery.message.event_id, error=str(error))
                 self._bury(delivery, _text(error))
         return readable
+
+    def _own(self, event: Event) -> Event:
+        if self._vault_id is not None and event.vault_id != self._vault_id:
+            raise ForeignEvent(
+                f"The event belongs to the vault {event.vault_id!r}, and this process serves {self._vault_id!r}.",
+                hint="Two vaults share the queues: give each a virtual host (or a prefix) of its own in RABBITMQ_URL.",
+            )
+        return event
 
     def _unhandled(self, batch: Sequence[_Work]) -> list[_Work]:
         """Those that have to be handled; the others are acknowledged."""

@@ -5,7 +5,12 @@ of its own: a broker that blocks publishers must not keep consumers from acknowl
 (declaring, looking at dead letters) opens a connection and closes it.
 """
 
+import logging
+
 from weave_nn.shared.bus.rabbitmq.address import Address, parse_address
 from weave_nn.shared.bus.rabbitmq.bus import RabbitBus
 
 __all__ = ["Address", "RabbitBus", "parse_address"]
+
+# The library reports every failed attempt in many lines with tracebacks; what matters of it we say ourselves.
+logging.getLogger("pika").setLevel(logging.CRITICAL)

@@ -113,10 +113,14 @@ class Consumer:
         return len(mailbox.unsettled) if mailbox else 0
 
     def untaken(self, queue: str) -> Sequence[Held]:
-        """Take everything that was fetched ahead, in order to give it back by `leave`."""
+        """Fetch no more of a queue, and take everything that was fetched ahead, in order to give it back by `leave`."""
         mailbox = self._mailboxes.get(queue)
         if mailbox is None:
             return []
+        # What is on its way comes before the answer to this.
+        quiet = threading.Event()
+        if self._wire.submit(lambda: _cancel(mailbox, quiet)):
+            quiet.wait(LEAVE_SECONDS)
         with mailbox.changed:
             mailbox.left = True
             untaken = list(mailbox.waiting)
@@ -213,6 +217,14 @@ class Consumer:
 
 
 _NOT_FOUND = 404
+
+
+def _cancel(mailbox: _Mailbox, quiet: threading.Event) -> None:
+    channel = mailbox.channel
+    if channel is None or not channel.is_open or not channel.consumer_tags:
+        quiet.set()
+        return
+    channel.basic_cancel(channel.consumer_tags[0], callback=lambda _: quiet.set())
 
 
 def _deliver(

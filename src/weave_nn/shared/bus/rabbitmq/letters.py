@@ -4,8 +4,8 @@ Looking means to consume the queue without acknowledging and to give everything 
 at once do not each see a part of it.
 """
 
+import heapq
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -52,10 +52,9 @@ def headers(queue: str, error: str, attempts: int, published_at: datetime) -> di
 
 def newest(address: Address, names: Names, *, queue: str | None, limit: int) -> Sequence[DeadLetter]:
     """The most recent dead letters, newest first."""
-    kept: deque[DeadLetter] = deque(maxlen=limit)
     with _looking(address, names) as look:
-        kept.extend(letter for _, letter in look.found() if queue is None or letter.queue == queue)
-    return list(reversed(kept))
+        letters = (letter for _, letter in look.found() if queue is None or letter.queue == queue)
+        return heapq.nlargest(limit, letters, key=_age)
 
 
 def take_out(
@@ -64,16 +63,24 @@ def take_out(
     ids: Collection[str] | None,
     handle: Callable[[Sequence[DeadLetter]], None],
 ) -> int:
-    """Remove the dead letters with these ids (`None`: all) after `handle` was called for them; returns how many."""
+    """Remove the dead letters with these ids (`None`: all) after `handle` was called for them, the oldest first.
+
+    Returns how many they were.
+    """
     wanted = None if ids is None else {_checked(each) for each in ids}
-    removed = 0
     with _looking(address, names) as look:
-        chosen = (each for each in look.found() if wanted is None or each[1].id in wanted)
-        while batch := list(islice(chosen, BATCH)):
+        chosen = [each for each in look.found() if wanted is None or each[1].id in wanted]
+        # What was looked at before comes back in any order.
+        chosen.sort(key=lambda each: _age(each[1]))
+        for start in range(0, len(chosen), BATCH):
+            batch = chosen[start : start + BATCH]
             handle([letter for _, letter in batch])
             look.remove([tag for tag, _ in batch])
-            removed += len(batch)
-    return removed
+    return len(chosen)
+
+
+def _age(letter: DeadLetter) -> tuple[datetime, str]:
+    return letter.died_at, letter.message.event_id
 
 
 @contextmanager

@@ -53,6 +53,7 @@ class Publisher:
     def __init__(self, address: Address) -> None:
         self._address = address
         self._wire = Wire(address, "publishing", opened=self._opened, lost=self._lost)
+        self._closed = False
         self._ready = threading.Event()
         self._channel: Channel | None = None
         self._tag = 0
@@ -64,6 +65,8 @@ class Publisher:
         """Publish in order; returns when the broker has confirmed all, raises `Unavailable` when it has not."""
         if not messages:
             return
+        if self._closed:
+            raise Unavailable("The bus is closed.")
         self._wire.start()
         self._check_ready()
         batch = _Batch(len(messages))
@@ -80,7 +83,8 @@ class Publisher:
             raise batch.error
 
     def close(self) -> None:
-        """End the connection."""
+        """End the connection; nothing can be published any more."""
+        self._closed = True
         self._wire.close()
         self._settle_all(Unavailable("The bus is closed."))
 
