@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 
 import structlog
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import Response
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.types import ASGIApp
 
@@ -15,6 +16,7 @@ from weave_nn.shared.bus import BusCollector
 from weave_nn.shared.contracts import methods
 from weave_nn.shared.contracts.remote import path_of
 from weave_nn.shared.contracts.serving import contract_router
+from weave_nn.shared.errors import NotFound
 from weave_nn.shared.http import Limits, ReadinessCheck, Security, create_app
 from weave_nn.shared.mcp import VaultServer
 from weave_nn.shared.mcp.access import SessionOwners
@@ -25,6 +27,7 @@ log = structlog.get_logger(__name__)
 MCP_PATH = "/mcp"
 MCP_SESSIONS = 1000
 MCP_IDLE_SECONDS = 1800.0
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def application(
@@ -47,7 +50,7 @@ def application(
     return create_app(
         title="Weave-NN",
         version=__version__,
-        routers=[*(router for part in parts for router in part.routers), *_contract_routers(composed)],
+        routers=[*_contract_routers(composed), *(router for part in parts for router in part.routers)],
         security=Security(
             authenticator=authenticator(settings, runtime.instance, runtime.database),
             public_paths=frozenset().union(*(part.public_paths for part in parts)),
@@ -71,12 +74,25 @@ def application(
 
 
 def _contract_routers(composed: Sequence[tuple[Service, Component]]) -> list[APIRouter]:
-    """What other processes call; last, for a route is looked for in order."""
-    return [
+    """What other processes call; first, for the file service takes every other path below its own for a note's."""
+    routers = [
         contract_router(contract, component.contracts[contract], prefix=service.prefix)
         for service, component in composed
         for contract in service.contracts
     ]
+    return [*routers, _unknown_calls(service.prefix for service, _ in composed)]
+
+
+def _unknown_calls(prefixes: Iterable[str]) -> APIRouter:
+    """What a service of a newer version may call and this one does not know: never a note of that name."""
+
+    async def unknown(request: Request) -> Response:
+        raise NotFound(f"This version has no call {request.url.path!r}.", hint="Bring all services to one version.")
+
+    router = APIRouter()
+    for prefix in prefixes:
+        router.add_route(path_of(prefix, "{call:path}"), unknown, methods=_METHODS, include_in_schema=False)
+    return router
 
 
 def _queries(composed: Sequence[tuple[Service, Component]]) -> Iterable[str]:

@@ -134,22 +134,35 @@ class Asking(Protocol):
     def get(self, contract: type[_Contract]) -> _Contract: ...  # noqa: D102 - said there
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What `weave serve` can make a process of: its name, where it listens by itself, and one line for people."""
+
+    name: str
+    port: int
+    about: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """A service as it is registered: what has to be known of it also where it is not composed.
 
-    `port` is where it listens by itself. Calls of its `contracts` from other processes go to paths under `prefix`.
-    `compose` makes it a part of a process; `register_tools` gives the MCP face its tools, over the contracts.
-    `apart` names its parts that may have a process of their own.
+    Calls of its `contracts` from other processes go to paths under `prefix`. `compose` makes it a part of a process;
+    `register_tools` gives the MCP face its tools, over the contracts. `apart` are its parts that may have a process of
+    their own.
     """
 
-    name: str
-    port: int
+    part: Part
     prefix: str
     contracts: tuple[type, ...]
     compose: Callable[[Runtime, Asking], Component]
     register_tools: Callable[[VaultServer, Runtime, Asking], None] = lambda _server, _runtime, _contracts: None
-    apart: tuple[str, ...] = ()
+    apart: tuple[Part, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Its name as a part, in settings and in messages."""
+        return self.part.name
 
     @property
     def url_setting(self) -> str:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from weave_nn import __version__
 from weave_nn.entrypoints.application import application
-from weave_nn.entrypoints.composition import Alone, Background, Component, Runtime, Service
+from weave_nn.entrypoints.composition import Alone, Background, Component, Part, Runtime, Service
 from weave_nn.entrypoints.reaching import Contracts
 from weave_nn.entrypoints.services import SERVICES
 from weave_nn.entrypoints.singles import Single
@@ -23,15 +23,18 @@ from weave_nn.shared.http import ReadinessCheck
 from weave_nn.shared.identity import models as identity_models
 from weave_nn.shared.mcp import VaultServer
 
-RELAY = "relay"
-MCP = "mcp"
-PARTS = (
-    *(service.name for service in SERVICES),
-    *(name for service in SERVICES for name in service.apart),
-    RELAY,
-    MCP,
-)
-"""Everything that a process may be made of."""
+RELAY = Part("relay", 8012, "carries announced events from the database to the bus")
+MCP = Part("mcp", 8013, "the Model Context Protocol at /mcp, with the tools of all services")
+PARTS = {
+    part.name: part
+    for part in (
+        *(service.part for service in SERVICES),
+        *(part for service in SERVICES for part in service.apart),
+        RELAY,
+        MCP,
+    )
+}
+"""Everything that a process may be made of, by name."""
 
 
 class Process:
@@ -53,12 +56,17 @@ class Process:
         self.contracts = Contracts(runtime, SERVICES, parts)
         self.composed = [(each, self.contracts.component(each)) for each in SERVICES if each.name in parts]
         self._apart = [
-            (self.contracts.component(each), name) for each in SERVICES for name in each.apart if name in parts
+            (self.contracts.component(each), part.name)
+            for each in SERVICES
+            for part in each.apart
+            if part.name in parts
         ]
         subscriptions = [each for _, component in self.composed for each in component.subscriptions]
-        self._worker = Worker(runtime.database, runtime.bus, subscriptions) if subscriptions else None
-        self._relay = Relay(runtime.database, runtime.bus) if RELAY in parts else None
-        self.mcp = mcp_server(runtime, self.contracts) if MCP in parts else None
+        self._worker = (
+            Worker(runtime.database, runtime.bus, subscriptions, vault_id=runtime.vault_id) if subscriptions else None
+        )
+        self._relay = Relay(runtime.database, runtime.bus) if RELAY.name in parts else None
+        self.mcp = mcp_server(runtime, self.contracts) if MCP.name in parts else None
         singles = [(Single(runtime.leases, each.name, each.make), each) for each in self._alone()]
         self._to_start = self._background([single for single, _ in singles])
         self.checks = list(self._checks(singles))

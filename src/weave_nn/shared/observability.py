@@ -30,11 +30,18 @@ _SECRET_TEXT = re.compile(
 )
 
 
-def configure_logging(level: Level = "info", log_format: LogFormat = "console", stream: TextIO | None = None) -> None:
+def configure_logging(
+    level: Level = "info",
+    log_format: LogFormat = "console",
+    stream: TextIO | None = None,
+    *,
+    service: str | None = None,
+) -> None:
     """Send every log line of this process to `stream`, by default the standard error that is current now.
 
     `console` is for people, with colours if the stream is a terminal; `json` is one object a line. What libraries log
-    below `warning` is dropped, unless `level` is `debug`. May be called again; the last call counts.
+    below `warning` is dropped, unless `level` is `debug`. `service` stands in every line, where several processes write
+    into one log. May be called again; the last call counts.
     """
     target = stream or sys.stderr
     threshold: int = getattr(logging, level.upper())
@@ -43,6 +50,7 @@ def configure_logging(level: Level = "info", log_format: LogFormat = "console", 
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         add_request_id,
+        *([] if service is None else [_naming(service)]),
         structlog.processors.format_exc_info,
         mask_secrets,
     ]
@@ -88,6 +96,14 @@ def add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> Ev
     if (caller := context.caller.get()) is not None:
         event.setdefault("caller", caller)
     return event
+
+
+def _naming(service: str) -> Processor:
+    def add_service(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        event.setdefault("service", service)
+        return event
+
+    return add_service
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -8,7 +8,21 @@ from typing import Annotated
 
 import typer
 
-from weave_nn.entrypoints.cli import config, events, gateway, git, key, keys, mcp, reindex, search, status, tasks, up
+from weave_nn.entrypoints.cli import (
+    config,
+    events,
+    gateway,
+    git,
+    key,
+    keys,
+    mcp,
+    reindex,
+    search,
+    serve,
+    status,
+    tasks,
+    up,
+)
 from weave_nn.shared.errors import WeaveError
 
 ALLOCATIONS_BETWEEN_COLLECTIONS = 50_000
@@ -24,6 +38,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(up.up)
+app.command()(serve.serve)
 app.command()(mcp.mcp)
 app.command()(status.status)
 app.command()(reindex.reindex)

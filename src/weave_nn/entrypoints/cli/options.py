@@ -37,7 +37,7 @@ def load_settings(**options: Any) -> "Configuration":
     return configuration
 
 
-def open_instance(settings: "Settings", *, serving: bool = False) -> "Instance":
+def open_instance(settings: "Settings", *, serving: bool = False, service: str | None = None) -> "Instance":
     """The instance of these settings, made if need be; logs go to stderr, only what matters unless `serving`."""
     from weave_nn.shared.config import prepare
     from weave_nn.shared.observability import configure_logging
@@ -50,7 +50,7 @@ def open_instance(settings: "Settings", *, serving: bool = False) -> "Instance":
         level = "warning"
     if log_format == "auto":
         log_format = "console" if sys.stderr.isatty() else "json"
-    configure_logging(level, log_format)
+    configure_logging(level, log_format, service=service)
     return instance
 
 

@@ -27,9 +27,12 @@ class Answer:
 
 
 @contextmanager
-def recorded_address(data_dir: Path, address: str) -> Iterator[None]:
-    """Keep the server's address in the state folder while it runs, for it may differ from the settings."""
-    file = data_dir / ADDRESS_FILE
+def recorded_address(data_dir: Path, address: str, part: str | None = None) -> Iterator[None]:
+    """Keep the server's address in the state folder while it runs, for it may differ from the settings.
+
+    `part` names one of several processes; without it, it is the server that answers for all of them.
+    """
+    file = data_dir / (ADDRESS_FILE if part is None else f"{ADDRESS_FILE}.{part}")
     file.write_text(address + "\n", encoding="ascii")
     try:
         yield
@@ -44,6 +47,18 @@ def known_address(data_dir: Path | None, fallback: str) -> str:
     except (OSError, UnicodeDecodeError):
         return fallback
     return recorded if recorded.startswith("http://") else fallback
+
+
+def part_addresses(data_dir: Path | None) -> dict[str, str]:
+    """Where the processes of single parts said that they listen, by what they are made of and their port."""
+    found = {}
+    for file in sorted(data_dir.glob(f"{ADDRESS_FILE}.*")) if data_dir else []:
+        try:
+            found[file.name.removeprefix(f"{ADDRESS_FILE}.")] = file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError):
+            # It ended between our two looks.
+            continue
+    return found
 
 
 def ask(address: str, path: str, api_key: "SecretStr | None" = None) -> Answer | None:

@@ -1,12 +1,11 @@
 """`weave up`: serve a vault over HTTP and MCP until stopped."""
 
-import gc
 import json
+import re
 import shutil
-import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,15 +15,13 @@ from weave_nn.entrypoints.cli.options import (
     VaultArgument,
     load_settings,
     open_instance,
-    warn,
 )
 
 if TYPE_CHECKING:
-    from weave_nn.shared.config import Configuration, Instance, Settings
-    from weave_nn.shared.http import Listener
+    from weave_nn.entrypoints.process import Process
+    from weave_nn.shared.config import Configuration, Instance
 
-SHUTDOWN_SECONDS = 10
-LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost"}
+PASSWORD = "YOUR-PASSWORD"  # noqa: S105 - stands in place of one
 
 
 def up(
@@ -44,57 +41,22 @@ def up(
     weave up ~/Notes --port 9000 --read-only
     WEAVE_VAULT=~/Notes weave up
     """
-    # Being asked to stop is a success, also while the start is still under way.
-    signal.signal(signal.SIGTERM, _stop)
     configuration = load_settings(vault=vault, host=host, port=port, read_only=read_only, data_dir=data_dir)
     settings = configuration.settings
+    from weave_nn.entrypoints.cli.serving import listening, serve_process
     from weave_nn.shared.config import check_vault
 
     check_vault(settings)
-    from weave_nn.shared.http import listen
-
-    listener = listen(settings.host, settings.port)
-    try:
+    with listening(settings.host, settings.port) as listener:
         instance = open_instance(settings, serving=True)
-        if settings.host not in LOCAL_HOSTS:
-            warn(f"{settings.host} can be reached by other machines, without TLS; see WEAVE_ALLOWED_HOSTS.")
-        _serve(settings, instance, listener, _banner(configuration, instance, listener.url))
-    finally:
-        listener.close()
 
+        def compose() -> "Process":
+            from weave_nn.entrypoints import monolith
 
-def _stop(_signal: int, _frame: object) -> NoReturn:
-    raise SystemExit(0)
+            return monolith.build(settings, instance)
 
-
-def _serve(settings: "Settings", instance: "Instance", listener: "Listener", banner: str) -> None:
-    # What importing and composing make stays for good: looking for garbage in it costs an eighth of a start's time,
-    # and pauses of requests later on.
-    gc.disable()
-    from weave_nn.entrypoints import monolith
-    from weave_nn.entrypoints.cli.running import recorded_address
-    from weave_nn.shared.http import serve
-
-    composed = monolith.build(settings, instance)
-    gc.freeze()
-    gc.enable()
-    try:
-        composed.start()
-        with recorded_address(instance.data_dir, listener.url):
-            serve(
-                composed.app,
-                listener,
-                drain_seconds=settings.drain_seconds,
-                shutdown_seconds=SHUTDOWN_SECONDS,
-                on_ready=lambda: _show(banner),
-            )
-    finally:
-        composed.stop()
-
-
-def _show(banner: str) -> None:
-    typer.echo(banner)
-    sys.stdout.flush()
+        greeting = _banner(configuration, instance, listener.url)
+        serve_process(compose, listener, settings=settings, instance=instance, greeting=greeting)
 
 
 def _banner(configuration: "Configuration", instance: "Instance", address: str) -> str:
@@ -103,6 +65,7 @@ def _banner(configuration: "Configuration", instance: "Instance", address: str) 
     settings = configuration.settings
     where = str(instance.api_key_file) if instance.api_key_file else "from WEAVE_API_KEY"
     mode = ", read-only" if settings.read_only else ""
+    client = json.dumps(_client_configuration(configuration, instance), indent=2, ensure_ascii=False)
     return "\n".join(
         (
             f"Weave-NN {__version__} serves {instance.vault}{mode}",
@@ -111,7 +74,8 @@ def _banner(configuration: "Configuration", instance: "Instance", address: str) 
             f"  State     {instance.data_dir}",
             "",
             "For Claude Desktop, paste this into claude_desktop_config.json:",
-            json.dumps(_client_configuration(configuration, instance), indent=2, ensure_ascii=False),
+            client,
+            *([f"Write the passwords of the URLs in place of {PASSWORD}."] if PASSWORD in client else []),
             "",
             "Stop with Ctrl-C.",
         ),
@@ -129,7 +93,9 @@ def _client_configuration(configuration: "Configuration", instance: "Instance") 
             ("data_dir", str(instance.data_dir)),
             ("vault_id", instance.vault_id),
             ("read_only", str(settings.read_only).lower()),
-            ("database_url", instance.database_url),
+            ("database_url", _without_password(instance.database_url)),
+            ("rabbitmq_url", _without_password(settings.rabbitmq_url or "")),
+            ("redis_url", _without_password(settings.redis_url or "")),
         )
         if origins[name] != "default"
     }
@@ -137,6 +103,11 @@ def _client_configuration(configuration: "Configuration", instance: "Instance") 
     if environment:
         client["env"] = environment
     return {"mcpServers": {f"weave-{instance.slug}": client}}
+
+
+def _without_password(url: str) -> str:
+    """The URL as it may stand in a terminal, a log or a screenshot."""
+    return re.sub(r"(://[^:/@\s]*:)[^@\s]*@", rf"\1{PASSWORD}@", url)
 
 
 def _executable() -> str:
