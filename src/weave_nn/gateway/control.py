@@ -154,8 +154,8 @@ class Control:
             self._problem = repr(error)
 
     def _follow(self) -> None:
-        if (code := self._envoy.ended()) is not None:
-            log.error("envoy_ended", code=code)
+        if self._envoy.ended():
+            log.error("envoy_ended", next="starting it again")
             self._envoy.start()
         if self._rollouts.version() == self._version:
             return

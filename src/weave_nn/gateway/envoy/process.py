@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from weave_nn.shared.errors import Unavailable
 
 _START_SECONDS = 30.0
 _LOOK_SECONDS = 0.02
+_PID_FILE = "envoy.pid"
 
 
 class EnvoyMissing(Unavailable):
@@ -66,11 +68,14 @@ def validate(program: Path, document: Path) -> None:
         raise ConfigurationRefused(f"Envoy refuses {document}: {(done.stderr or done.stdout).strip()}")
 
 
-class EnvoyProcess:
-    """One Envoy on one folder of files.
+_LAUNCH = 'umask 077; (while kill -0 "$$" 2>/dev/null; do sleep 0.01; done; exec "$0" "$@") >&2 & echo $!'
+"""Begins Envoy only when nobody of ours is its parent any more: it ends itself when the thread that began it ends."""
 
-    One that already runs on this folder is taken over: a control plane that was killed and comes again finds its Envoy
-    serving, and nothing is interrupted.
+
+class EnvoyProcess:
+    """One Envoy on one folder of files, which outlives whoever started it.
+
+    A control plane that was killed and comes again finds its Envoy serving, and takes it over: nothing is interrupted.
     """
 
     def __init__(self, program: Path, folder: Path, *, admin_port: int, workers: int) -> None:
@@ -78,42 +83,26 @@ class EnvoyProcess:
         self._folder = folder
         self.workers = workers
         self.admin = EnvoyAdmin(admin_port)
-        self._process: subprocess.Popen[bytes] | None = None
-        self._adopted = False
-
-    @property
-    def pid(self) -> int | None:
-        """The id of the process that was started here."""
-        return self._process.pid if self._process else None
+        self.pid: int | None = None
 
     def start(self) -> None:
         """Start it, and return when it serves. Raises `Unavailable` when it ended or did not get ready."""
-        self._adopted = False
         if self._taken_over():
             return
-        self._process = subprocess.Popen(  # noqa: S603 - the program is ours to choose
-            [
-                self._program, "-c", self._boot, "--concurrency", str(self.workers),
-                "--use-dynamic-base-id", "-l", "warning", "--drain-time-s", "5", "--parent-shutdown-time-s", "10",
-            ],
-            stdin=subprocess.DEVNULL,
-            # Ctrl-C is for the control plane, which ends Envoy in its own time.
-            start_new_session=True,
-        )  # fmt: skip
+        self.pid = self._launched()
+        (self._folder / _PID_FILE).write_text(f"{self.pid}\n", encoding="ascii")
         deadline = time.monotonic() + _START_SECONDS
         while not self.admin.ready():
-            if self._process.poll() is not None:
-                raise Unavailable(f"Envoy ended with {self._process.returncode} at its start; its log says why.")
+            if self.ended():
+                raise Unavailable("Envoy ended at its start; its log says why.")
             if time.monotonic() > deadline:
                 self.stop()
                 raise Unavailable(f"Envoy was not ready within {_START_SECONDS:g} seconds.")
             time.sleep(_LOOK_SECONDS)
 
-    def ended(self) -> int | None:
-        """The exit code, if it has ended by itself; -1 where that cannot be known."""
-        if self._process is not None:
-            return self._process.poll()
-        return -1 if self._adopted and not self.admin.ready() else None
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        return self.pid is not None and not _lives(self.pid)
 
     def drain(self, seconds: float = 5.0) -> None:
         """Take no more connections, and wait until those that there are have ended, for `seconds` at most."""
@@ -128,20 +117,16 @@ class EnvoyProcess:
 
     def stop(self, seconds: float = 5.0) -> None:
         """End it: by request, and after `seconds` by force."""
-        if self._process is None:
-            if self._adopted:
-                with contextlib.suppress(Unavailable):
-                    self.admin.post("/quitquitquit")
-            self._adopted = False
+        if self.pid is None:
             return
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            try:
-                self._process.wait(seconds)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-        self._process = None
+        for sent in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, sent)
+            deadline = time.monotonic() + seconds
+            while _lives(self.pid) and time.monotonic() < deadline:
+                time.sleep(_LOOK_SECONDS)
+        self.pid = None
+        (self._folder / _PID_FILE).unlink(missing_ok=True)
 
     @property
     def _boot(self) -> str:
@@ -159,5 +144,32 @@ class EnvoyProcess:
                 f"Another Envoy answers on the admin port, with {running}.",
                 hint="Stop it, or choose another port with WEAVE_GATEWAY_ADMIN_PORT.",
             )
-        self._adopted = True
+        self.pid = int((self._folder / _PID_FILE).read_text(encoding="ascii"))
         return True
+
+    def _launched(self) -> int:
+        started = subprocess.run(  # noqa: S603 - the program is ours to choose
+            [
+                "/bin/sh", "-c", _LAUNCH, self._program, "-c", self._boot, "--concurrency", str(self.workers),
+                "--use-dynamic-base-id", "-l", "warning", "--drain-time-s", "5", "--parent-shutdown-time-s", "10",
+            ],
+            stdin=subprocess.DEVNULL,
+            # Ctrl-C is for the control plane, which ends Envoy in its own time.
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+        )  # fmt: skip
+        return int(started.stdout)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    try:
+        # What has ended and was not waited for is there still, as a name.
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return not Path("/proc/self").exists()
