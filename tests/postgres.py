@@ -182,6 +182,8 @@ class _Runner:
             stderr=subprocess.PIPE,
             timeout=120,
             check=False,
+            # Ctrl-C is for whoever uses the server, who then ends it last.
+            start_new_session=True,
         )
         if done.returncode:
             raise subprocess.SubprocessError(f"{step}: {done.stderr.decode(errors='replace').strip()}")

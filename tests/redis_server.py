@@ -45,7 +45,11 @@ class OwnRedis:
         """Start it and wait until it answers."""
         options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(
-            [str(_binary()), *options, "--dir", str(self._folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [str(_binary()), *options, "--dir", str(self._folder)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # Ctrl-C is for whoever uses it, who then ends it last.
+            start_new_session=True,
         )
         deadline = time.monotonic() + START_SECONDS
         while not _answers(self.url):
