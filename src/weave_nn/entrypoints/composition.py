@@ -10,9 +10,10 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from fastapi import APIRouter
+from sqlalchemy import Connection
 
 from weave_nn.shared.bus import Bus, Outbox, Subscription, open_bus
 from weave_nn.shared.config import Instance, Settings
@@ -89,6 +90,15 @@ class Runtime:
         return lambda work: Outbox(work.session, source, self.vault_id)
 
 
+class Derived(Protocol):
+    """What is not copied when the data moves to another database; see `weave_nn.migration.Derived`."""
+
+    table: str
+
+    def forget(self, connection: Connection, keys: Sequence[Any]) -> None: ...  # noqa: D102 - said there
+    def make(self, connection: Connection, keys: Sequence[Any]) -> None: ...  # noqa: D102 - said there
+
+
 @dataclass(frozen=True, slots=True)
 class Alone:
     """Work beside requests that one process does for all: `make` makes it anew whenever this process takes it over.
@@ -104,6 +114,8 @@ class Alone:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """One service as a part of a process.
+
+    `derived` is what its tables' database keeps in a way of its own, and is made anew when the data moves to another.
 
     `contracts` are what other services and the MCP face may ask of it. `background` runs in every process that composes
     it, `alone` in one of them, and `apart` (by the names of parts for `weave serve`) is work of it that may have a
@@ -126,6 +138,7 @@ class Component:
     body_bytes_by_prefix: dict[str, int] = field(default_factory=dict)
     rebuild: Callable[[Callable[[int, int], None]], dict[str, int]] = lambda _progress: {}
     counts: Callable[[], dict[str, int]] = dict
+    derived: Sequence[Derived] = ()
 
 
 class Asking(Protocol):

@@ -52,7 +52,8 @@ class Result:
     differences: list[str] = field(default_factory=list)
 
     def ok(self) -> bool:
-        return not self.missing and not self.differences and self.acknowledged > 0
+        """Also no writer may ever have noticed that PostgreSQL was away while SQLite was its home."""
+        return not (self.missing or self.differences or self.refused.get("sqlite")) and self.acknowledged > 0
 
     def __str__(self) -> str:
         verdict = "0 lost, 0 doubled, 0 resurrected" if self.ok() else f"FAILED: {self.missing + self.differences}"
@@ -86,7 +87,7 @@ def write(sqlite_url: str, ledger: Path, number: int, seed: int) -> None:
                     break
                 except Unavailable as error:
                     # Whether it was committed is not known now, but the writer's own row tells.
-                    notes.write(json.dumps({"refused": change.get("home", "?"), "why": str(error)}) + "\n")
+                    notes.write(json.dumps({"refused": database.url.get_backend_name(), "why": str(error)}) + "\n")
                     time.sleep(0.02)
                     if _is_done(database, number, done, stopping):
                         break

@@ -14,6 +14,7 @@ from weave_nn.services.sync.service.embedding import VectorKeeper
 from weave_nn.services.sync.service.indexing import Indexer
 from weave_nn.services.sync.service.keeping import IndexKeeper
 from weave_nn.services.sync.service.meaning import Meaning
+from weave_nn.services.sync.service.refilling import FullTextRefill
 from weave_nn.services.sync.service.sync import SyncService
 from weave_nn.shared.contracts import local
 from weave_nn.shared.ephemeral.turns import turn
@@ -65,6 +66,7 @@ def sync(runtime: Runtime, _contracts: Asking) -> Component:
         dialects=dict.fromkeys(api.LOCAL_REST_PREFIXES, local_rest.DIALECT),
         rebuild=rebuild,
         counts=counts,
+        derived=[FullTextRefill()],
     )
 
 

@@ -100,6 +100,12 @@ class Settings(EdgeSettings):
     )
     jwt_leeway_seconds: float = Field(default=30.0, ge=0, le=300, description="how far the issuer's clock may be off")
     jwt_scope_claim: str = Field(default="scope", description="the claim that lists read, write or admin")
+    rate_limit_per_minute: int = Field(
+        default=0, ge=0, le=1_000_000, description="how many requests one key may make in a minute; 0 for any number"
+    )
+    rate_limit_address_per_minute: int = Field(
+        default=0, ge=0, le=1_000_000, description="how many requests may come from one address in a minute; 0: any"
+    )
     data_dir: Folder | None = Field(
         default_factory=lambda data: default_data_dir(data.get("vault")),
         description="the folder of the database and the API key; never inside the vault",
@@ -194,6 +200,17 @@ class Settings(EdgeSettings):
         ge=0,
         le=600,
         description="how long requests are still taken after SIGTERM, while /ready says that the process will stop",
+    )
+    database_url_target: str | None = Field(
+        default=None,
+        validation_alias="DATABASE_URL_TARGET",
+        repr=False,
+        description="the PostgreSQL that the database moves to; `weave db migrate --to` goes first",
+    )
+    dual_write_enabled: bool = Field(
+        default=False,
+        validation_alias="DUAL_WRITE_ENABLED",
+        description="fill DATABASE_URL_TARGET beside SQLite: changes are captured and applied there from now on",
     )
     database_writer_connections: int = Field(
         default=4,
