@@ -24,6 +24,7 @@ from services import missing, own_only
 LOCAL = "redis://127.0.0.1:6379/0"
 START_SECONDS = 60
 POLL_SECONDS = 0.02
+SETTLED_SECONDS = 3
 
 
 class OwnRedis:
@@ -69,7 +70,11 @@ class OwnRedis:
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server that others may use at the same time: keep to `redis_prefix`."""
     with _or_skipped(), contextlib.ExitStack() as stack:
-        yield _given() or stack.enter_context(_started(tmp_path_factory.mktemp("valkey"))).url
+        url = _given()
+        if url is None:
+            url = stack.enter_context(_started(tmp_path_factory.mktemp("valkey"))).url
+            _wait_for_age(url)
+        yield url
 
 
 @pytest.fixture
@@ -106,6 +111,13 @@ def _started(folder: Path) -> Iterator[OwnRedis]:
         yield server
     finally:
         server.stop()
+
+
+def _wait_for_age(url: str) -> None:
+    """Nobody takes a lease from a server that may have forgotten one; tests of leases that are short need not wait."""
+    with Redis.from_url(url) as client:
+        while client.info("server")["uptime_in_seconds"] < SETTLED_SECONDS:
+            time.sleep(POLL_SECONDS)
 
 
 def _given() -> str | None:
