@@ -16,6 +16,7 @@ from weave_nn.shared.bus import BusCollector
 from weave_nn.shared.contracts import methods
 from weave_nn.shared.contracts.remote import path_of
 from weave_nn.shared.contracts.serving import contract_router
+from weave_nn.shared.ephemeral.rates import RateLimiter, open_limiter
 from weave_nn.shared.errors import NotFound
 from weave_nn.shared.http import Limits, ReadinessCheck, Security, create_app
 from weave_nn.shared.mcp import VaultServer
@@ -63,6 +64,8 @@ def application(
             body_bytes_by_prefix={
                 prefix: limit for part in parts for prefix, limit in part.body_bytes_by_prefix.items()
             },
+            per_address=_limiter(runtime, "address", settings.rate_limit_address_per_minute),
+            per_identity=_limiter(runtime, "identity", settings.rate_limit_per_minute),
         ),
         checks=checks,
         mounts={} if mcp is None else {MCP_PATH: SessionOwners(_mcp_app(mcp))},
@@ -71,6 +74,10 @@ def application(
         on_shutdown=None if mcp is None else mcp.end_streams,
         registry=registry,
     )
+
+
+def _limiter(runtime: Runtime, of: str, per_minute: int) -> RateLimiter | None:
+    return open_limiter(runtime.settings.redis_url, per_minute, vault_id=runtime.vault_id, use=f"rate-limit-{of}")
 
 
 def _contract_routers(composed: Sequence[tuple[Service, Component]]) -> list[APIRouter]:

@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Send
 from starlette.types import Scope as AsgiScope
 
+from weave_nn.shared.ephemeral.rates import RateLimiter
 from weave_nn.shared.errors import WeaveError
 from weave_nn.shared.http import front_door, openapi, system
 from weave_nn.shared.http.authentication import AuthenticationMiddleware, Authenticator, requires
@@ -28,6 +29,7 @@ from weave_nn.shared.http.front_door import LeavingMiddleware
 from weave_nn.shared.http.methods import HeadMiddleware, allowed_methods
 from weave_nn.shared.http.origins import OriginMiddleware
 from weave_nn.shared.http.problems import Dialect, Dialects
+from weave_nn.shared.http.rates import RateLimitMiddleware
 from weave_nn.shared.http.readiness import Readiness, ReadinessCheck
 from weave_nn.shared.http.telemetry import HttpMetrics, TelemetryMiddleware
 from weave_nn.shared.identity import Scope
@@ -60,12 +62,15 @@ class Limits:
 
     `body_bytes` bounds every request body, `body_bytes_by_prefix` those of some paths instead. A body of which nothing
     comes for `body_silence_seconds` is given up. `threads` is how many plain `def` routes run at the same time.
+    `per_address` and `per_identity` bound how often one caller may ask, without a key and with one.
     """
 
     body_bytes: int = 10 * 1024 * 1024
     body_bytes_by_prefix: Mapping[str, int] = field(default_factory=dict)
     body_silence_seconds: float = 30.0
     threads: int = 40
+    per_address: RateLimiter | None = None
+    per_identity: RateLimiter | None = None
 
 
 def create_app(
@@ -102,7 +107,7 @@ def create_app(
         version=version,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(limits.threads, lifespan),
+        lifespan=_lifespan(limits, lifespan),
         generate_unique_id_function=_operation_id,
         telemetry={"auto_configure": False, "tracing": tracing, "metrics": False, "logs": False},
         exception_handlers=dict.fromkeys((WeaveError, RequestValidationError, HTTPException), _handler(speak)),
@@ -160,15 +165,28 @@ def _middleware(
     )
     head = Middleware(HeadMiddleware, router=app.router)
     leaving = Middleware(LeavingMiddleware)
-    return [leaving, telemetry, origin, *([cors] if security.allowed_origins else []), authentication, body, head]
+    outer = [leaving, telemetry, origin, *([cors] if security.allowed_origins else [])]
+    by_address, by_identity = (_counting(each, dialects) for each in (limits.per_address, limits.per_identity))
+    return [*outer, *by_address, authentication, *by_identity, body, head]
 
 
-def _lifespan(threads: int, lifespan: Lifespan | None) -> Lifespan:
+def _counting(limiter: RateLimiter | None, dialects: Dialects) -> list[Middleware]:
+    if limiter is None:
+        return []
+    return [Middleware(RateLimitMiddleware, limiter=limiter, unlimited_paths=system.PROBE_PATHS, dialects=dialects)]
+
+
+def _lifespan(limits: Limits, lifespan: Lifespan | None) -> Lifespan:
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:
-        anyio.to_thread.current_default_thread_limiter().total_tokens = threads
-        async with lifespan(app) if lifespan else nullcontext():
-            yield
+        anyio.to_thread.current_default_thread_limiter().total_tokens = limits.threads
+        try:
+            async with lifespan(app) if lifespan else nullcontext():
+                yield
+        finally:
+            for limiter in (limits.per_address, limits.per_identity):
+                if limiter is not None:
+                    await limiter.close()
 
     return run
 

@@ -162,6 +162,8 @@ def _headers(error: WeaveError) -> dict[str, str]:
             return {"Content-Range": f"bytes */{error.fields['size']}"}
         case Unavailable():
             return {"Retry-After": str(math.ceil(error.fields.get("retry_after_seconds", 1)))}
+        case _ if error.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return {"Retry-After": str(error.fields["retry_after_seconds"])}
         case _:
             return {}
 
