@@ -9,7 +9,8 @@ import structlog
 from sqlalchemy import text
 
 from weave_nn.entrypoints.composition import Component, Runtime
-from weave_nn.entrypoints.process import composed_here
+from weave_nn.entrypoints.reaching import Contracts
+from weave_nn.entrypoints.services import SERVICES
 from weave_nn.shared import bus as shared_bus
 from weave_nn.shared.config import Instance, Settings
 from weave_nn.shared.db import Database, SchemaTree, upgrade
@@ -31,7 +32,8 @@ log = structlog.get_logger(__name__)
 
 def components(runtime: Runtime) -> list[Component]:
     """All services, for what they say of their tables; nothing of them is started."""
-    return [component for _, component in composed_here(runtime)]
+    contracts = Contracts(runtime, SERVICES, frozenset(service.name for service in SERVICES))
+    return [contracts.component(service) for service in SERVICES]
 
 
 def trees(parts: list[Component]) -> list[SchemaTree]:

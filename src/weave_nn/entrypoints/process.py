@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from weave_nn import __version__
 from weave_nn.entrypoints.application import application
 from weave_nn.entrypoints.composition import Alone, Background, Component, Part, Runtime, Service
+from weave_nn.entrypoints.moving import MoveKeeper
 from weave_nn.entrypoints.reaching import Contracts
 from weave_nn.entrypoints.services import SERVICES
 from weave_nn.entrypoints.singles import Single
@@ -109,6 +110,8 @@ class Process:
     def _background(self, singles: Sequence[Single]) -> Sequence[Background]:
         # The worker declares its queues before anything is announced, so that nothing is announced to nobody.
         bus: list[Background] = [each for each in (self._worker, self._relay) if each is not None]
+        if self._relay is not None:
+            bus.append(MoveKeeper(self.runtime))
         return [*bus, *singles, *(each for _, component in self.composed for each in component.background)]
 
     def _checks(self, singles: Sequence[tuple[Single, Alone]]) -> Iterator[ReadinessCheck]:
