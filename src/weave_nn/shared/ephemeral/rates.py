@@ -78,13 +78,13 @@ class RedisLimiter:
     """For all processes on one Redis, which also keeps the time. While it is away each process counts by itself."""
 
     def __init__(self, url: str, per_minute: int, *, prefix: str = "weave:", use: str = "rate-limit") -> None:
-        self._url = url
         self._prefix = f"{prefix}{use}:"
         self._step_milliseconds = MINUTE_SECONDS * 1000 / per_minute
         self._outage = Outage(use)
         self._alone = MemoryLimiter(per_minute)
         self._silent_until = 0.0
         self._redis: Redis = connect_async(url, timeout_seconds=TIMEOUT_SECONDS)
+        self._count = self._redis.register_script(_TAKE)
 
     async def take(self, caller: str) -> float:
         """See `RateLimiter.take`."""
@@ -95,7 +95,7 @@ class RedisLimiter:
             return await self._alone.take(caller)
         arguments = (f"{MINUTE_SECONDS * 1000:.3f}", f"{self._step_milliseconds:.6f}")
         try:
-            wait = cast("int", await self._redis.eval(_TAKE, 1, self._prefix + caller, *arguments))
+            wait = cast("int", await self._count(keys=[self._prefix + caller], args=arguments))
         except RedisError as error:
             self._silent_until = time.monotonic() + PAUSE_SECONDS
             self._outage.failed(error)
