@@ -83,7 +83,7 @@ class Notifier:
             except Exception as error:  # noqa: BLE001 - whatever it is, those who wait go on by polling
                 failures = 1 if time.monotonic() - began > LONGEST_PAUSE_SECONDS else failures + 1
                 longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures, 10))
-                log.warning("database.notices_off", error=" ".join(str(error).split()), failures=failures)
+                log.warning("database.notices_off", error=_reason(error), failures=failures)
                 self._stopping.wait(random.uniform(longest / 2, longest))  # noqa: S311 - jitter, not a secret
 
     def _connect(self) -> "Connection[Any]":
@@ -125,3 +125,8 @@ class Notifier:
             channels, self._unsent = self._unsent, set()
         for channel in channels:
             connection.execute("SELECT pg_notify(%s, %s)", (listened, channel))
+
+
+def _reason(error: Exception) -> str:
+    """What the driver says, in one line and without the links of what stands above it."""
+    return " ".join(str(getattr(error, "orig", error)).split())
