@@ -11,24 +11,24 @@ from e2e.server import EXAMPLE, Server, Services
 from postgres import Dialect
 from rabbitmq import remove
 
-EMBEDDED, SERVERS, STANDALONE = COMPOSITIONS = ("embedded", "servers", "standalone")
-"""One process on SQLite alone; one on PostgreSQL, RabbitMQ and Redis; every service by itself on those three."""
+EMBEDDED, STANDALONE = "embedded", "standalone"
+"""One process on SQLite alone; every service by itself on PostgreSQL, RabbitMQ and Redis. Between the two,
+`servers` is one process on those three."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test embedded, and those that are marked so in every composition.
+    """Run each test embedded, or in the compositions that it is marked with.
 
-    `WEAVE_TEST_COMPOSITION` names the one to run all of them in.
+    `WEAVE_TEST_COMPOSITION` names the one to run all of them in that are for it.
     """
     if "composition" not in metafunc.fixturenames:
         return
+    mark = metafunc.definition.get_closest_marker("compositions")
     chosen = os.environ.get("WEAVE_TEST_COMPOSITION")
     if chosen is not None:
-        values: tuple[str, ...] = (chosen,)
-    elif metafunc.definition.get_closest_marker("every_composition"):
-        values = COMPOSITIONS
+        values: tuple[str, ...] = (chosen,) if mark is None or chosen in mark.args else ()
     else:
-        values = (EMBEDDED,)
+        values = (EMBEDDED,) if mark is None else mark.args
     metafunc.parametrize("composition", values, scope="module")
 
 
@@ -57,9 +57,10 @@ def servers(
 
 
 @contextmanager
-def _making(
+def making(
     folder: Path, composition: str, servers: Callable[[ExitStack], dict[str, str]]
 ) -> Iterator[Callable[..., Server]]:
+    """Makes servers of a composition on one state, and kills them at the end."""
     with ExitStack() as stack:
         settings = {} if composition == EMBEDDED else servers(stack)
 
@@ -80,7 +81,7 @@ def _making(
 def make_server(
     tmp_path: Path, composition: str, servers: Callable[[ExitStack], dict[str, str]]
 ) -> Iterator[Callable[..., Server]]:
-    with _making(tmp_path, composition, servers) as make:
+    with making(tmp_path, composition, servers) as make:
         yield make
 
 
@@ -94,5 +95,5 @@ def shared_server(
     tmp_path_factory: pytest.TempPathFactory, composition: str, servers: Callable[[ExitStack], dict[str, str]]
 ) -> Iterator[Server]:
     """One server for all tests of a module that change nothing, or only files that no other test looks at."""
-    with _making(tmp_path_factory.mktemp("shared"), composition, servers) as make:
+    with making(tmp_path_factory.mktemp("shared"), composition, servers) as make:
         yield make().start()

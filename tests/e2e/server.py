@@ -146,8 +146,12 @@ class Services(Server):
     _port: int = 0
 
     @property
+    def _services(self) -> list[tuple[str, int]]:
+        return [(name, port) for name, port in self.ports.items() if name in STANDALONE[name]]
+
+    @property
     def env(self) -> dict[str, str]:
-        addresses = {f"WEAVE_{name.upper()}_URL": f"http://127.0.0.1:{port}" for name, port in self.ports.items()}
+        addresses = {f"WEAVE_{name.upper()}_URL": f"http://127.0.0.1:{port}" for name, port in self._services}
         return {**addresses, "WEAVE_SERVICE_KEY": "key-between-services", **super().env}
 
     def start(self) -> "Services":

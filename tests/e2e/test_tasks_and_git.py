@@ -49,7 +49,7 @@ def repository(make_server: Callable[..., Server]) -> Server:
     return server.start()
 
 
-@pytest.mark.every_composition
+@pytest.mark.compositions("embedded", "servers")
 def test_a_box_ticked_in_a_file_is_told_and_committed(repository: Server) -> None:
     note = repository.vault / "Notes/Inbox.md"
     note.write_text(note.read_text().replace("- [ ] Ask the library", "- [x] Ask the library"))
