@@ -50,7 +50,8 @@ def sqlite_file(settings: Settings, instance: Instance) -> Path:
     try:
         with database.read() as work:
             if work.session.scalar(text(f"SELECT to_regclass('{HOME_TABLE}')")):
-                row = work.session.execute(text(f"SELECT sqlite_path FROM {HOME_TABLE} WHERE NOT final")).first()  # noqa: S608
+                query = f"SELECT sqlite_path FROM {HOME_TABLE} WHERE NOT final"  # noqa: S608 - a constant
+                row = work.session.execute(text(query)).first()
                 if row is not None:
                     return Path(row.sqlite_path)
     finally:
