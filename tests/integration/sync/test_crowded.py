@@ -42,7 +42,7 @@ def test_titles_aliases_and_headings_come_first_then_the_last_modified(crowded: 
 
 
 @pytest.mark.parametrize(
-    "query", ["river", "river OR lake", "river -lake", "riv*", '"a river"', "river side:1", "among"]
+    "query", ["river", "river OR lake", "river -lake", "riv*", '"a river"', "river side:1", "among", "lake", "lak*"]
 )
 def test_the_same_notes_are_found_as_when_all_are_ranked(
     crowded: SyncContract, monkeypatch: pytest.MonkeyPatch, query: str
@@ -55,8 +55,15 @@ def test_the_same_notes_are_found_as_when_all_are_ranked(
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 7])
-def test_pages_of_any_size_give_every_note_once_in_the_same_order(crowded: SyncContract, limit: int) -> None:
-    assert _paths(crowded, "river", limit) == _paths(crowded, "river")
+@pytest.mark.parametrize("query", ["river", "lake"])
+def test_pages_of_any_size_give_every_note_once_in_the_same_order(
+    crowded: SyncContract, monkeypatch: pytest.MonkeyPatch, query: str, limit: int
+) -> None:
+    whole = _paths(crowded, query)
+    # Pages begin among the notes that are asked one after the other, and end among those that are listed.
+    monkeypatch.setattr(searching, "LATELY_LIMIT", 21)
+
+    assert _paths(crowded, query, limit) == whole
 
 
 def test_where_titles_too_are_crowded_the_last_modified_come_first(

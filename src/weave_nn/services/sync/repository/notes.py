@@ -98,6 +98,14 @@ class NoteReader:
         for row in self._session.execute(self._tags(TagRow.note_id, TagRow.tag_key, TagRow.tag)):
             yield row[0], row[1], row[2]
 
+    def having(self, keys: Collection[str]) -> Iterator[tuple[int, str]]:
+        """The notes that have one of these tags (as `fold_key` gives them), each with the tag."""
+        for part in batches(sorted(keys)):
+            for row in self._session.execute(
+                self._tags(TagRow.note_id, TagRow.tag_key).where(TagRow.tag_key.in_(part))
+            ):
+                yield row[0], row[1]
+
     def related_tags(self, tag: str, limit: int) -> list[tuple[str, int]]:
         """Other tags of the notes that have a tag or one below it, and how many of these notes have them."""
         having = select(TagRow.note_id).where(tag_or_below(tag))

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, literal, select
 from sqlalchemy.orm import Session
 
 from weave_nn.services.sync.adapters.fulltext import FullText
-from weave_nn.services.sync.contract.query import Condition, disjunction
+from weave_nn.services.sync.contract.query import Condition, Text, disjunction
 from weave_nn.services.sync.models import FileRow, NoteRow
 from weave_nn.services.sync.repository.batches import batches
 from weave_nn.services.sync.repository.conditions import predicate, prominent, split, texts
@@ -18,6 +18,7 @@ RANKED_LIMIT = 2000
 A rank costs about a microsecond for each note that fits, and tells the less apart the more of them there are: of a word
 that is in half of all notes it says nothing.
 """
+LATELY_LIMIT = 150
 
 _UNRANKED = literal(0.0).label("score")
 # Made once: to make this statement takes longer than to execute it.
@@ -57,14 +58,22 @@ class NoteFinder:
         conditions = [FileRow.vault_id == self._vault_id, *(predicate(each, self._fulltext) for each in rest)]
         if searched is None:
             return self._page(self._filtered(texts(condition), conditions), limit, offset)
-        if not self._is_crowded(searched, conditions if rest else []):
+        # Nearly every database holds one vault, and notes of others that fit change nothing but the way of ranking.
+        narrowing = conditions if rest else []
+        if not self._is_crowded(searched, narrowing):
             return self._page(self._ranked(searched, conditions), limit, offset)
-        return self._prominent_first(searched, conditions, limit, offset)
+        return self._prominent_first(searched, conditions, narrowing, limit, offset)
 
     def ids(self, condition: Condition) -> list[int]:
         """The ids of all notes that fit."""
         query = select(FileRow.id).join(NoteRow, NoteRow.id == FileRow.id).where(FileRow.vault_id == self._vault_id)
         return list(self._session.scalars(query.where(predicate(condition, self._fulltext))))
+
+    def some(self, condition: Condition, limit: int) -> list[int]:
+        """The ids of at most `limit` notes that fit what full-text search can answer, whichever they are."""
+        fitting = self._fulltext.matching(condition).distinct().limit(limit).subquery("fitting")
+        mine = select(FileRow.id).join(fitting, fitting.c[0] == FileRow.id).where(FileRow.vault_id == self._vault_id)
+        return list(self._session.scalars(mine))
 
     def by_ids(self, ids: Collection[int]) -> dict[int, Found]:
         """Notes by their ids, without a score."""
@@ -94,21 +103,52 @@ class NoteFinder:
         return query.join(NoteRow, NoteRow.id == FileRow.id).where(*conditions)
 
     def _prominent_first(
-        self, searched: Condition, conditions: Sequence[ColumnElement[bool]], limit: int, offset: int
+        self,
+        searched: Condition,
+        conditions: Sequence[ColumnElement[bool]],
+        narrowing: Sequence[ColumnElement[bool]],
+        limit: int,
+        offset: int,
     ) -> list[Found]:
         narrowed = prominent(searched)
         found: list[Found] = []
         before = 0
-        if not (crowded := self._is_crowded(narrowed, conditions)):
+        if not (crowded := self._is_crowded(narrowed, narrowing)):
             first = self._ranked(narrowed, conditions)
             found = self._page(first, limit, offset)
             if len(found) == limit:
                 return found
             before = offset + len(found) if found or not offset else self._count(first)
+        elif (
+            isinstance(searched, Text)
+            and not searched.prefix
+            and (lately := self._lately(searched, conditions, limit, offset)) is not None
+        ):
+            return lately
         others = [*conditions, FileRow.id.in_(self._fulltext.matching(searched))]
         if not crowded:
             others.append(FileRow.id.not_in(self._fulltext.matching(narrowed)))
         return found + self._page(self._filtered([], others), limit - len(found), max(0, offset - before))
+
+    def _lately(
+        self, searched: Condition, conditions: Sequence[ColumnElement[bool]], limit: int, offset: int
+    ) -> list[Found] | None:
+        """A page of those that fit, the last modified first, if the first `LATELY_LIMIT` notes are enough to fill it.
+
+        Where so many notes fit, it is quicker to ask of one after the other whether it does than to list them all; but
+        not for prefixes, of which every word would be looked at each time.
+        """
+        if offset + limit > LATELY_LIMIT:
+            return None
+        newest = select(FileRow.mtime_ns).where(FileRow.vault_id == self._vault_id).order_by(FileRow.mtime_ns.desc())
+        since = self._session.scalar(newest.limit(1).offset(LATELY_LIMIT)) or 0
+        asked = [*conditions, FileRow.mtime_ns >= since, self._fulltext.fits(searched, FileRow.id)]
+        page = select(FileRow.id).where(*asked).order_by(FileRow.mtime_ns.desc(), FileRow.id.desc())
+        ids = list(self._session.scalars(page.limit(limit).offset(offset)))
+        if len(ids) < limit:
+            return None
+        shown = self.by_ids(ids)
+        return [shown[note_id] for note_id in ids]
 
     def _is_crowded(self, searched: Condition, conditions: Sequence[ColumnElement[bool]]) -> bool:
         """Whether too many notes fit to rank them; the `conditions` are looked at only if so many fit the text."""

@@ -12,7 +12,7 @@ from weave_nn.services.sync.repository.notes import NoteReader
 from weave_nn.services.sync.repository.searching import NoteFinder
 from weave_nn.services.sync.service.hybrid import Fused, HybridSearch, passage_start
 from weave_nn.services.sync.service.paging import checked_limit, cursor_at, offset_of
-from weave_nn.services.sync.service.snippets import matches, phrases_of, places, snippet
+from weave_nn.services.sync.service.snippets import MATCH_LIMIT, matches, phrases_of, places, snippet
 from weave_nn.services.sync.service.times import instant
 from weave_nn.shared.errors import InvalidInput
 from weave_nn.vault.paths import name_of
@@ -63,10 +63,12 @@ class Search:
     def _hits(self, found: Sequence[Fused], condition: Condition, snippet_chars: int) -> tuple[Hit, ...]:
         contents = self._notes.texts([each.note.id for each in found])
         wanted = phrases_of(texts(condition))
+        # Of several phrases the best piece is where they stand together, which may be further on.
+        looked_at = _MATCHES_IN_A_HIT if len(wanted) == 1 else MATCH_LIMIT
         hits: list[Hit] = []
         for each in found:
             note, content = each.note, contents[each.note.id]
-            spots = places(content, wanted)
+            spots = places(content, wanted, looked_at)
             if each.passage and "words" not in each.found_by:
                 start = passage_start(content, each.passage)
                 piece = content[start : start + snippet_chars].rstrip()

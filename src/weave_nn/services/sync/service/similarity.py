@@ -1,5 +1,6 @@
 """Notes that resemble a note, found out from its meaning, its links, its tags and its rare words."""
 
+import heapq
 import math
 import re
 from collections import Counter, defaultdict
@@ -40,22 +41,26 @@ class Similarity:
     def find(self, path: str, limit: int) -> Similar:
         """See `SyncContract.find_similar`."""
         note = self._notes.note(path)
+        total = self._notes.count()
         near = self._meaning.near_note(self._store, note.id, _CANDIDATES) if self._meaning else None
         reasons: dict[int, dict[str, float]] = defaultdict(dict)
         for weight, found in (
             (_MEANING_WEIGHT, {each.note_id: {"meaning": each.similarity} for each in near or ()}),
             (_LINK_WEIGHT, self._by_links(note.id)),
-            (_TAG_WEIGHT, self._by_tags(note.id)),
-            (_WORD_WEIGHT, self._by_words(note.id)),
+            (_TAG_WEIGHT, self._by_tags(note.id, total)),
+            (_WORD_WEIGHT, self._by_words(note.id, total)),
         ):
             best = max((sum(parts.values()) for parts in found.values()), default=0.0)
             for other, parts in found.items():
                 for reason, value in parts.items():
                     reasons[other][reason] = weight * value / best
         reasons.pop(note.id, None)
-        nodes = self._graph.nodes(reasons)
+        scored = ((sum(parts.values()), other) for other, parts in reasons.items())
+        # A tag may be in thousands of notes, and only those that may be shown are looked up.
+        best_scored = heapq.nlargest(_CANDIDATES + limit, scored)
+        nodes = self._graph.nodes([other for _, other in best_scored])
         ranked = sorted(
-            ((sum(parts.values()), nodes[other], parts) for other, parts in reasons.items() if other in nodes),
+            ((score, nodes[other], reasons[other]) for score, other in best_scored if other in nodes),
             key=lambda each: (-each[0], each[1].path),
         )
         return Similar(
@@ -84,15 +89,13 @@ class Similarity:
         notes = self._graph.notes_among(found)
         return {other: parts for other, parts in found.items() if other in notes}
 
-    def _by_tags(self, note_id: int) -> dict[int, dict[str, float]]:
+    def _by_tags(self, note_id: int, total: int) -> dict[int, dict[str, float]]:
         own = {fold_key(tag): tag for tag in self._notes.tags(note_id)}
         if not own:
             return {}
         having: dict[str, list[int]] = defaultdict(list)
-        for other, key, _ in self._notes.tagged():
-            if key in own:
-                having[key].append(other)
-        total = self._notes.count()
+        for other, key in self._notes.having(own):
+            having[key].append(other)
         found: dict[int, dict[str, float]] = defaultdict(dict)
         for key, others in having.items():
             for other in others:
@@ -100,10 +103,9 @@ class Similarity:
         found.pop(note_id, None)
         return found
 
-    def _by_words(self, note_id: int) -> dict[int, dict[str, float]]:
+    def _by_words(self, note_id: int, total: int) -> dict[int, dict[str, float]]:
         counts = Counter(index_terms(self._notes.texts([note_id])[note_id]).split())
         telling = [term for term, _ in counts.most_common() if _TELLING.fullmatch(term)][:_CANDIDATE_TERMS]
-        total = self._notes.count()
         # In one note only, a word connects nothing; in a tenth of them, it says nothing.
         spread = {
             term: notes
@@ -113,7 +115,7 @@ class Similarity:
         rare = sorted(spread, key=lambda term: (-math.sqrt(counts[term]) * math.log(1 + total / spread[term]), term))
         found: dict[int, dict[str, float]] = defaultdict(dict)
         for term in rare[:_RARE_TERMS]:
-            for note in self._finder.find(Text(term), limit=_CANDIDATES, offset=0):
-                found[note.id][f"word {term}"] = math.log(1 + total / spread[term])
+            for other in self._finder.some(Text(term), _CANDIDATES):
+                found[other][f"word {term}"] = math.log(1 + total / spread[term])
         found.pop(note_id, None)
         return found

@@ -34,7 +34,9 @@ def places(text: str, phrases: Sequence[Phrase], limit: int = MATCH_LIMIT) -> li
     """The first places that fit any of the phrases, in order, without overlaps."""
     found: list[Place] = []
     for number, wanted in enumerate(phrases):
-        found += (Place(start, end, number) for start, end in islice(_spans(text, wanted), limit))
+        found += [Place(start, end, number) for start, end in islice(_spans(text, wanted), limit)]
+    if len(phrases) == 1:
+        return found
     apart: list[Place] = []
     for place in sorted(found):
         if not apart or place.start >= apart[-1].end:
@@ -102,8 +104,11 @@ def _spans(text: str, wanted: Phrase) -> Iterable[tuple[int, int]]:
 def _spans_by_line(text: str, compiled: re.Pattern[str]) -> Iterable[tuple[int, int]]:
     offset = 0
     for line in text.splitlines(keepends=True):
-        if compiled.search(fold(line)):
-            for start, end in _mapped(line, compiled):
+        folded = fold(line)
+        if compiled.search(folded):
+            # What is ASCII has as many characters folded as it had before.
+            found = (match.span() for match in compiled.finditer(folded)) if line.isascii() else _mapped(line, compiled)
+            for start, end in found:
                 yield offset + start, offset + end
         offset += len(line)
 

@@ -42,7 +42,8 @@ _RUNS = re.compile(f"[{_UNSPACED}]++|[{_EMOJI}]|(?:[^\\W_{_UNSPACED}]++|[{_SIGNS
 _PLAIN_WORDS = re.compile(f"(?:[^\\W_]++|[{_SIGNS}]++)++")
 _CUT = re.compile(f"[{_UNSPACED}]")
 _SPECIAL = re.compile(f"[{_UNSPACED}{_EMOJI}]")
-_CLUSTER = re.compile(f".[{_IGNORED}\u3099\u309a\u1160-\u11ff]*", re.DOTALL)
+_JOINED = f"{_IGNORED}\u3099\u309a\u1160-\u11ff"
+_CLUSTER = re.compile(f"[\\x00-\\x7f]+(?![{_JOINED}])|.[{_JOINED}]*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +81,15 @@ def fold_with_origins(text: str) -> Folded:
     starts: list[int] = []
     ends: list[int] = []
     for cluster in _CLUSTER.finditer(text):
-        part = fold(cluster[0])
+        piece, start, end = cluster[0], cluster.start(), cluster.end()
+        part = fold(piece)
         folded.append(part)
-        starts += [cluster.start()] * len(part)
-        ends += [cluster.end()] * len(part)
+        if piece.isascii():
+            starts += range(start, end)
+            ends += range(start + 1, end + 1)
+        else:
+            starts += [start] * len(part)
+            ends += [end] * len(part)
     return Folded("".join(folded), tuple(starts), tuple(ends))
 
 

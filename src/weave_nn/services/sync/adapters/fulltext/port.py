@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Select, Subquery
+from sqlalchemy import ColumnElement, Connection, Select, Subquery
 from sqlalchemy.orm import Session
 
 from weave_nn.services.sync.adapters.fulltext.terms import Terms
@@ -36,6 +36,9 @@ class FullText(Protocol):
 
     def matching(self, condition: Condition) -> Select[Any]:
         """Select the ids of the notes that fit; `condition` is no bare `Not`."""
+
+    def fits(self, condition: Condition, note_id: Any) -> ColumnElement[bool]:
+        """Whether the note with this id fits, as `note_id in matching(condition)`; quicker where few are asked for."""
 
     def document_counts(self, session: Session, terms: Sequence[str]) -> dict[str, int]:
         """In how many notes each of these terms (as `index_terms` gives them) is; terms in none are left out."""

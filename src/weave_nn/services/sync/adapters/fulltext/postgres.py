@@ -98,6 +98,11 @@ class PostgresFullText:
         """See `FullText`."""
         return _notes(condition)
 
+    def fits(self, condition: Condition, note_id: Any) -> ColumnElement[bool]:
+        """See `FullText`: the planner decides which side is looked at first."""
+        looked_up: ColumnElement[bool] = note_id.in_(self.matching(condition))
+        return looked_up
+
     def document_counts(self, session: Session, terms: Sequence[str]) -> dict[str, int]:
         """See `FullText`."""
         if not terms:

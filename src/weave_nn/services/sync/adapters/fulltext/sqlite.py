@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Float,
     Integer,
@@ -95,6 +96,10 @@ class SqliteFullText:
     def matching(self, condition: Condition) -> Select[Any]:
         """See `FullText`."""
         return select(_SEARCH.c.rowid).where(_SEARCH.c.note_search.op("MATCH")(_expression(condition)))
+
+    def fits(self, condition: Condition, note_id: Any) -> ColumnElement[bool]:
+        """See `FullText`."""
+        return self.matching(condition).where(_SEARCH.c.rowid == note_id).exists()
 
     def document_counts(self, session: Session, terms: Sequence[str]) -> dict[str, int]:
         """See `FullText`."""
