@@ -136,11 +136,17 @@ def _planning(rollouts: Rollouts, look: Callable[[], None], monolith: str, api_k
     @routes.post("/rollouts", summary="Plan the extraction of a service", status_code=201)
     def plan(wanted: Plan) -> dict[str, Any]:
         known_service(wanted.service)
-        stable = wanted.stable or monolith
+        stable = wanted.stable or rollouts.home(wanted.service, monolith)
         checklist.require(checklist.check(wanted.service, stable, wanted.candidate, api_key))
         policy = Policy(soak_seconds=wanted.soak_seconds, minimum_samples=wanted.minimum_samples, ignore=wanted.ignore)
         planned = rollouts.plan(
-            wanted.service, stable=stable, candidate=wanted.candidate, policy=policy, who=_who(), why=wanted.why
+            wanted.service,
+            candidate=wanted.candidate,
+            monolith=monolith,
+            stable=stable,
+            policy=policy,
+            who=_who(),
+            why=wanted.why,
         )
         return _done(planned, look)
 

@@ -74,7 +74,7 @@ class Control:
         self._version = -1
         self._problem = ""
         self._watched: dict[str, _Watched] = {}
-        self._usual: dict[str, float] = {}
+        self._usual: dict[int, float] = {}
         self._told_at = 0.0
         self._guarded_at = 0.0
         self._wake = threading.Event()
@@ -247,12 +247,12 @@ class Control:
         candidate, stable = self._envoy.admin.counts(f"{rollout.service}-{rollout.id}")
         with self._database.read() as work:
             compared = RolloutRepository(work.session, self._vault_id).comparisons(rollout.id)
-        return Seen(candidate, stable, *_sums(compared), self._usual.get(rollout.service))
+        return Seen(candidate, stable, *_sums(compared), self._usual.get(rollout.id))
 
     def _keep(self, rollout: Rollout, watched: _Watched, counters: Seen, now: float) -> None:
         seen = watched.watch.seen(now, WINDOW_SECONDS, counters)
         if (usual := usual_milliseconds(seen.stable)) is not None:
-            self._usual[rollout.service] = usual
+            self._usual[rollout.id] = max(usual, self._usual.get(rollout.id, 0.0))
         verdict = watched.verdict
         window = Window(datetime.now(UTC), verdict.kind, verdict.reason, _figures(seen, watched.watch.first, counters))
         with self._database.write(durable=False) as work:

@@ -17,6 +17,9 @@ _OUT_SECONDS = 4.0
 
 _ENOUGH_TIMES = 50
 
+_TOLERANCE_OF_MEMORY = 3
+"""What the stable side took earlier was in other circumstances; compared with that, so many times more is tolerated."""
+
 WINDOW_SECONDS = 5.0
 """The guard decides on windows of this length; on the last few together where little comes in."""
 
@@ -97,10 +100,12 @@ def usual_milliseconds(stable: SideCounts) -> float | None:
 
 def _slow(seen: Seen, policy: Policy) -> str | None:
     candidate = seen.candidate
-    usual = usual_milliseconds(seen.stable) or seen.usual_milliseconds
+    usual, tolerance = usual_milliseconds(seen.stable), 1
+    if usual is None:
+        usual, tolerance = seen.usual_milliseconds, _TOLERANCE_OF_MEMORY
     if usual is None:
         return None
-    bound = max(policy.slower_factor * usual, usual + policy.slower_milliseconds)
+    bound = max(tolerance * policy.slower_factor * usual, usual + tolerance * policy.slower_milliseconds)
     slow, total = candidate.times.slower_than(bound), candidate.times.total
     # One in a hundred is beyond the 99th percentile by its very meaning; five times as many are not.
     if not unlikely(slow, total, 0.05):

@@ -60,10 +60,24 @@ class Rollouts:
         self._vault_id = vault_id
         self._overrides = overrides or {}
 
-    def plan(self, service: str, *, stable: str, candidate: str, policy: Policy, who: str, why: str) -> Rollout:
-        """Begin a rollout; nobody is moved yet. Raises `StepRefused` while another one of the service is under way."""
+    def plan(
+        self,
+        service: str,
+        *,
+        candidate: str,
+        monolith: str,
+        stable: str | None = None,
+        policy: Policy,
+        who: str,
+        why: str,
+    ) -> Rollout:
+        """Begin a rollout; nobody is moved yet.
+
+        The stable side is where the service lives now: with the monolith, or where its last rollout left it. Raises
+        `StepRefused` while another rollout of the service is under way.
+        """
         known_service(service)
-        for each in (stable, candidate):
+        for each in (monolith if stable is None else stable, candidate):
             address(each)
         now = _now()
         with self._database.write() as work:
@@ -74,7 +88,7 @@ class Rollouts:
                     f"A rollout of {service} is under way: it is {before.state} at {before.percent} %.",
                     hint=f"End it first with `weave rollback {service}` or `weave complete {service}`.",
                 )
-            home = before.candidate if before is not None and before.state is State.COMPLETED else stable
+            home = stable or _home(before, monolith)
             if home.rstrip("/") == candidate.rstrip("/"):
                 raise StepRefused(f"{service} lives at {candidate} already.", hint="Name another candidate.")
             planned = Rollout(
@@ -177,6 +191,12 @@ class Rollouts:
                 nodes=tuple(rollouts.nodes(now=now, within=timedelta(seconds=NODE_SECONDS))),
                 version=rollouts.version(),
             )
+
+    def home(self, service: str, monolith: str) -> str:
+        """Where the service lives now."""
+        known_service(service)
+        with self._database.read() as work:
+            return _home(RolloutRepository(work.session, self._vault_id).of_service(service), monolith)
 
     def mismatches(self, service: str, limit: int) -> list[Mismatch]:
         """The newest mismatches of the service's newest rollout."""
@@ -283,6 +303,12 @@ def whereabouts(rollout: Rollout, user: str, override: int | None = None) -> Whe
         share=share,
         why=f"{rollout.state}: {because}",
     )
+
+
+def _home(last: Rollout | None, monolith: str) -> str:
+    if last is None:
+        return monolith
+    return last.candidate if last.state is State.COMPLETED else last.stable
 
 
 def _found(rollouts: RolloutRepository, service: str) -> Rollout:

@@ -58,12 +58,13 @@ def extract(
         where = candidate or _started_service(here, service, quiet=in_json)
         _started_gateway(here, quiet=in_json)
         monolith = here.settings.monolith_url
-        items = checklist.check(service, monolith, where, here.instance.api_key.get_secret_value())
+        home = here.rollouts.home(service, monolith)
+        items = checklist.check(service, home, where, here.instance.api_key.get_secret_value())
         if not in_json:
             for item in items:
                 typer.echo(f"  {'ok    ' if item.ok else 'FAILED'}  {item.what}: {item.found}")
         checklist.require(items)
-        planned = here.rollouts.plan(service, stable=monolith, candidate=where, policy=policy, who=who(), why=why)
+        planned = here.rollouts.plan(service, candidate=where, monolith=monolith, policy=policy, who=who(), why=why)
         here.await_served()
         if in_json:
             from weave_nn.entrypoints.cli.gateway.showing import described
@@ -77,12 +78,16 @@ def extract(
 def _started_service(here: Opened, service: str, *, quiet: bool) -> str:
     """The address of the service, which is started where it does not answer yet."""
     from weave_nn.gateway.places import PORTS
+    from weave_nn.gateway.places import address as place_of
 
     address = str(getattr(here.settings, f"{service}_url", f"http://127.0.0.1:{PORTS[service]}"))
     if _answers(address):
         return address
+    _, port = place_of(address)
     # Behind a gateway a service that stops must be noticed before it stops.
-    _start(here, f"{service}.log", ["serve", service], quiet=quiet, WEAVE_DRAIN_SECONDS=DRAIN_SECONDS)
+    _start(
+        here, f"{service}.log", ["serve", service, "--port", str(port)], quiet=quiet, WEAVE_DRAIN_SECONDS=DRAIN_SECONDS
+    )
     _await(
         lambda: _answers(address),
         f"The {service} service did not become ready",
