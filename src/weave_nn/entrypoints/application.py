@@ -1,7 +1,8 @@
 """The HTTP application of a process: the routes of the services that it composes, and the MCP face where it has it."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import structlog
 from fastapi import APIRouter, FastAPI, Request
@@ -17,6 +18,7 @@ from weave_nn.shared.contracts import methods
 from weave_nn.shared.contracts.remote import path_of
 from weave_nn.shared.contracts.serving import contract_router
 from weave_nn.shared.ephemeral.rates import RateLimiter, open_limiter
+from weave_nn.shared.ephemeral.sessions import SessionDirectory
 from weave_nn.shared.errors import NotFound
 from weave_nn.shared.http import Limits, ReadinessCheck, Security, create_app
 from weave_nn.shared.mcp import VaultServer
@@ -43,9 +45,15 @@ def application(
     registry = new_registry()
     registry.register(BusCollector(runtime.database, runtime.bus, lambda error: log.warning("metrics", error=error)))
 
+    face = None if mcp is None else _mcp_face(runtime, mcp)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with nullcontext() if mcp is None else mcp.session_manager.run():
+        async with AsyncExitStack() as stack:
+            if mcp is not None:
+                await stack.enter_async_context(mcp.session_manager.run())
+            if face is not None:
+                stack.push_async_callback(face.close)
             yield
 
     return create_app(
@@ -68,7 +76,7 @@ def application(
             per_identity=_limiter(runtime, "identity", settings.rate_limit_per_minute),
         ),
         checks=checks,
-        mounts={} if mcp is None else {MCP_PATH: SessionOwners(_mcp_app(mcp))},
+        mounts={} if face is None else {MCP_PATH: face.app},
         dialects={prefix: dialect for part in parts for prefix, dialect in part.dialects.items()},
         lifespan=lifespan,
         on_shutdown=None if mcp is None else mcp.end_streams,
@@ -107,6 +115,28 @@ def _queries(composed: Sequence[tuple[Service, Component]]) -> Iterable[str]:
     for service, _ in composed:
         for contract in service.contracts:
             yield from (path_of(service.prefix, name) for name, kind in methods(contract).items() if kind == "query")
+
+
+@dataclass(frozen=True, slots=True)
+class _McpFace:
+    app: ASGIApp
+    close: Callable[[], Awaitable[None]]
+
+
+def _mcp_face(runtime: Runtime, mcp: VaultServer) -> _McpFace:
+    app = SessionOwners(_mcp_app(mcp))
+    if runtime.settings.redis_url is None:
+        return _McpFace(app, _nothing)
+    from weave_nn.shared.mcp.relaying import SessionRelay  # noqa: PLC0415 - with its HTTP client, only where it is used
+
+    prefix = f"weave:{runtime.vault_id}:"
+    directory = SessionDirectory(runtime.settings.redis_url, idle_seconds=MCP_IDLE_SECONDS, prefix=prefix)
+    relay = SessionRelay(app, directory)
+    return _McpFace(relay, relay.close)
+
+
+async def _nothing() -> None:
+    """A process by itself has opened nothing."""
 
 
 def _mcp_app(mcp: VaultServer) -> ASGIApp:
