@@ -54,7 +54,9 @@ class OwnPostgres:
         self._folder, self._data = folder, folder / "data"
         self._binaries = package / "pginstall" / "bin"
         self._port = _free_port()
-        self._run("initdb", self._binaries / "initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
+        if not (self._data / "PG_VERSION").exists():
+            initdb = self._binaries / "initdb"
+            self._run("initdb", initdb, "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
 
     @property
     def url(self) -> URL:
@@ -68,8 +70,8 @@ class OwnPostgres:
         self._control("-o", settings, "-l", self._folder / "log", "-w", "-t", START_SECONDS, "start")
 
     def stop(self) -> None:
-        """End it at once, as a crash would, and wait until it has ended."""
-        self._control("-m", "immediate", "-w", "stop")
+        """End it, as a crash would unless it is durable, and wait until it has ended."""
+        self._control("-m", "fast" if self._durable else "immediate", "-w", "stop")
 
     def _control(self, *arguments: str | Path) -> None:
         self._run(str(arguments[-1]), self._binaries / "pg_ctl", "-D", self._data, *arguments)
