@@ -98,12 +98,16 @@ class NoteReader:
         for row in self._session.execute(self._tags(TagRow.note_id, TagRow.tag_key, TagRow.tag)):
             yield row[0], row[1], row[2]
 
-    def having(self, keys: Collection[str]) -> Iterator[tuple[int, str]]:
-        """The notes that have one of these tags (as `fold_key` gives them), each with the tag."""
+    def having(self, keys: Collection[str], most: int) -> Iterator[tuple[int, str]]:
+        """The notes that have one of these tags (as `fold_key` gives them), each with the tag.
+
+        Left out are tags that more than `most` notes have.
+        """
         for part in batches(sorted(keys)):
-            for row in self._session.execute(
-                self._tags(TagRow.note_id, TagRow.tag_key).where(TagRow.tag_key.in_(part))
-            ):
+            counts = select(TagRow.tag_key).where(TagRow.tag_key.in_(part)).group_by(TagRow.tag_key)
+            telling = list(self._session.scalars(counts.having(func.count() <= most)))
+            found = self._tags(TagRow.note_id, TagRow.tag_key).where(TagRow.tag_key.in_(telling))
+            for row in self._session.execute(found):
                 yield row[0], row[1]
 
     def related_tags(self, tag: str, limit: int) -> list[tuple[str, int]]:

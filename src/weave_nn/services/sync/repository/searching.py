@@ -83,9 +83,9 @@ class NoteFinder:
                 found[note_id] = Found(note_id, path, title, etag or "", mtime_ns, 0.0)
         return found
 
-    def document_counts(self, terms: Sequence[str]) -> dict[str, int]:
-        """In how many notes each of these terms of the index is."""
-        return self._fulltext.document_counts(self._session, terms)
+    def document_counts(self, terms: Sequence[str], most: int) -> dict[str, int]:
+        """In how many notes each of these terms of the index is; more than `most` are any number above that."""
+        return self._fulltext.document_counts(self._session, terms, most)
 
     def _ranked(self, searched: Condition, conditions: Sequence[ColumnElement[bool]]) -> Select[int, float]:
         ranked = self._fulltext.ranked(searched)

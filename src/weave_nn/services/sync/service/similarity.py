@@ -20,6 +20,8 @@ METHOD_WITH_MEANING = f"meaning, {METHOD}"
 _CANDIDATE_TERMS = 300
 _RARE_TERMS = 12
 _CANDIDATES = 100
+# A tag that so many notes have, and a tenth of all, says nothing.
+_COMMON_TAG_NOTES = 100
 _MEANING_WEIGHT, _LINK_WEIGHT, _TAG_WEIGHT, _WORD_WEIGHT = 1.5, 1.0, 0.7, 0.8
 _REASONS = 4
 # Words of three letters and more, and the pairs that unspaced scripts are cut into; numbers say little.
@@ -94,7 +96,7 @@ class Similarity:
         if not own:
             return {}
         having: dict[str, list[int]] = defaultdict(list)
-        for other, key in self._notes.having(own):
+        for other, key in self._notes.having(own, max(_COMMON_TAG_NOTES, total // 10)):
             having[key].append(other)
         found: dict[int, dict[str, float]] = defaultdict(dict)
         for key, others in having.items():
@@ -107,11 +109,9 @@ class Similarity:
         counts = Counter(index_terms(self._notes.texts([note_id])[note_id]).split())
         telling = [term for term, _ in counts.most_common() if _TELLING.fullmatch(term)][:_CANDIDATE_TERMS]
         # In one note only, a word connects nothing; in a tenth of them, it says nothing.
-        spread = {
-            term: notes
-            for term, notes in self._finder.document_counts(telling).items()
-            if 2 <= notes <= max(3, total // 10)
-        }
+        most = max(3, total // 10)
+        counted = self._finder.document_counts(telling, most)
+        spread = {term: notes for term, notes in counted.items() if 2 <= notes <= most}
         rare = sorted(spread, key=lambda term: (-math.sqrt(counts[term]) * math.log(1 + total / spread[term]), term))
         found: dict[int, dict[str, float]] = defaultdict(dict)
         for term in rare[:_RARE_TERMS]:

@@ -40,8 +40,11 @@ class FullText(Protocol):
     def fits(self, condition: Condition, note_id: Any) -> ColumnElement[bool]:
         """Whether the note with this id fits, as `note_id in matching(condition)`; quicker where few are asked for."""
 
-    def document_counts(self, session: Session, terms: Sequence[str]) -> dict[str, int]:
-        """In how many notes each of these terms (as `index_terms` gives them) is; terms in none are left out."""
+    def document_counts(self, session: Session, terms: Sequence[str], most: int) -> dict[str, int]:
+        """In how many notes each of these terms (as `index_terms` gives them) is; terms in none are left out.
+
+        Where it is more than `most`, any number above that is given.
+        """
 
     def ranked(self, condition: Condition) -> Subquery:
         """The notes that fit with their rank: columns `note_id` and `score` (positive, the highest is the best)."""

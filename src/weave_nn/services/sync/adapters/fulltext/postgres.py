@@ -103,8 +103,9 @@ class PostgresFullText:
         looked_up: ColumnElement[bool] = note_id.in_(self.matching(condition))
         return looked_up
 
-    def document_counts(self, session: Session, terms: Sequence[str]) -> dict[str, int]:
+    def document_counts(self, session: Session, terms: Sequence[str], most: int) -> dict[str, int]:
         """See `FullText`."""
+        del most
         if not terms:
             return {}
         asked = values(Column("term", TextType), name="asked").data([(term,) for term in terms])
