@@ -22,6 +22,13 @@ def upgrade(database: Database, trees: Sequence[SchemaTree], target: str = "head
     _migrate(database, trees, target, up=True)
 
 
+def upgrade_to(database: Database, trees: Sequence[SchemaTree], revisions: dict[str, str]) -> None:
+    """Bring each tree that is named to the revision given for it: to what a backup holds."""
+    for tree in trees:
+        if tree.name in revisions:
+            _migrate(database, [tree], revisions[tree.name], up=True)
+
+
 def downgrade(database: Database, trees: Sequence[SchemaTree], target: str) -> None:
     """Take every tree down to `target` ("base", "-1", or a revision)."""
     _migrate(database, trees, target, up=False)
