@@ -10,6 +10,7 @@ import typer
 
 from weave_nn.entrypoints.cli import (
     config,
+    db,
     events,
     gateway,
     git,
@@ -47,6 +48,7 @@ app.command()(search.links)
 app.add_typer(events.app)
 app.add_typer(tasks.app)
 app.add_typer(git.app)
+app.add_typer(db.app)
 app.command()(config.config)
 app.command()(key.key)
 app.add_typer(keys.app)

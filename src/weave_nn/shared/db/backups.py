@@ -290,6 +290,23 @@ def _restore_sqlite(url: URL, trees: Sequence[SchemaTree], file: Path, *, replac
     return schema
 
 
+def in_use(file: Path) -> bool:
+    """Whether another program has a SQLite file open."""
+    if not file.exists():
+        return False
+    connection = sqlite3.connect(file, timeout=0, isolation_level=None)
+    try:
+        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
+        # In WAL mode the exclusive lock is had only where nobody else is connected.
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.execute("ROLLBACK")
+    except sqlite3.OperationalError:
+        return True
+    finally:
+        connection.close()
+    return False
+
+
 def _sqlite_versions(copy: sqlite3.Connection, trees: Sequence[SchemaTree]) -> dict[str, str]:
     found = {}
     for tree in trees:
