@@ -28,7 +28,7 @@ def examples(
     """The contract over the example vault, on each kind of database."""
     root = tmp_path_factory.mktemp("examples") / "vault"
     shutil.copytree(EXAMPLES, root)
-    with _contract(make_database_url(request.param), root) as contract:
+    with opened_contract(make_database_url(request.param), root) as contract:
         yield contract
 
 
@@ -40,14 +40,14 @@ def ask(tmp_path: Path, database_url: str) -> Iterator[Ask]:
         for path, content in notes.items():
             (tmp_path / "vault" / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "vault" / path).write_text(content)
-        return opened.enter_context(_contract(database_url, tmp_path / "vault"))
+        return opened.enter_context(opened_contract(database_url, tmp_path / "vault"))
 
     with ExitStack() as opened:
         yield make
 
 
 @contextmanager
-def _contract(database_url: str, root: Path) -> Iterator[SyncContract]:
+def opened_contract(database_url: str, root: Path) -> Iterator[SyncContract]:
     database, indexer = open_index(database_url, Vault(root))
     indexer.reconcile()
     yield local(SyncContract, lambda work: SyncService(work, VAULT_ID, lambda: NOW), database)
