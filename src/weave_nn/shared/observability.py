@@ -9,11 +9,12 @@ import functools
 import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, TextIO
 
 import structlog
-from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client import REGISTRY, CollectorRegistry, GCCollector, Metric, PlatformCollector, ProcessCollector
+from prometheus_client.registry import Collector
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from weave_nn.shared import context
@@ -125,9 +126,23 @@ def _is_secret(name: str) -> bool:
 
 
 def new_registry() -> CollectorRegistry:
-    """A registry of metrics for one process, which begins with the process's own: memory, file descriptors, GC."""
+    """A registry of metrics for one process, which begins with the process's own: memory, file descriptors, GC.
+
+    It also shows what modules count for the whole process, in the library's default registry.
+    """
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
+    registry.register(_CountedByModules())
     return registry
+
+
+class _CountedByModules(Collector):
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the names are known to be unlike those of a registry's own collectors."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """The program's metrics of the default registry, without those that the library itself put there."""
+        return (metric for metric in REGISTRY.collect() if metric.name.startswith("weave_"))

@@ -1,13 +1,16 @@
 import io
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 
 import pytest
 import structlog
+from prometheus_client import generate_latest
 
 from weave_nn.shared import context
+from weave_nn.shared.db.repeating import REPEATED
 from weave_nn.shared.observability import configure_logging, new_registry
 
 
@@ -82,3 +85,10 @@ def test_colours_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_registries_are_independent() -> None:
     assert new_registry() is not new_registry()
+
+
+def test_what_modules_count_is_shown_by_every_registry() -> None:
+    REPEATED.inc()
+    shown = generate_latest(new_registry()).decode()
+    assert re.search(r"^weave_database_repeated_total [1-9]", shown, re.MULTILINE)
+    assert shown.count("# HELP process_resident_memory_bytes") <= 1
