@@ -9,6 +9,7 @@ exchanges; they are deleted when it ends.
 
 import contextlib
 import os
+import random
 import re
 import shutil
 import signal
@@ -46,15 +47,19 @@ class Node:
     def __init__(self, folder: Path, *, cookie: str | None = None) -> None:
         self.name = f"weave-{uuid.uuid4().hex[:8]}@localhost"
         self.cookie = cookie or uuid.uuid4().hex
-        self.port, self._distribution_port, self.mapper_port = _free_ports(3)
+        self.port, self.tls_port, self._distribution_port, self.mapper_port = _free_ports(4)
+        self.certificate = folder / "certificate.pem"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._binaries = _binaries()
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ".erlang.cookie").write_text(self.cookie)
         (folder / ".erlang.cookie").chmod(0o400)
+        key = _certify(self.certificate)
         (folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+            f"listeners.ssl.1 = 127.0.0.1:{self.tls_port}\n"
+            f"ssl_options.certfile = {self.certificate}\nssl_options.keyfile = {key}\n"
             "disk_free_limit.absolute = 50MB\n"
             "vm_memory_high_watermark.absolute = 512MB\n"
             "log.file = false\nlog.console = true\nlog.console.level = warning\n"
@@ -206,6 +211,17 @@ def rabbitmq_server() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def rabbitmq_node() -> Iterator[Node]:
+    """A broker that the tests may kill and start again; each leaves it running."""
+    with contextlib.ExitStack() as stack:
+        try:
+            started = stack.enter_context(node())
+        except (NoBroker, OSError, subprocess.SubprocessError) as error:
+            missing("RabbitMQ", f"To test its failures, install rabbitmq-server ({error}).")
+        yield started
+
+
 @pytest.fixture
 def rabbitmq_url(rabbitmq_server: str) -> Iterator[str]:
     """The value of `RABBITMQ_URL` for one test: nobody else sees its queues, and they go with it."""
@@ -239,6 +255,16 @@ def _given() -> str | None:
     return LOCAL
 
 
+def _certify(certificate: Path) -> Path:
+    """Make a certificate for this machine that is its own authority; returns its key."""
+    key = certificate.with_name("key.pem")
+    made = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2")
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    command = ["openssl", *made, *subject, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, capture_output=True, timeout=60, check=True)
+    return key
+
+
 def _binaries() -> Path:
     """The scripts themselves: those on the path may insist on being root or a user `rabbitmq`."""
     found = [folder for folder in _BINARIES if (folder / "rabbitmq-server").exists()]
@@ -251,8 +277,12 @@ def _binaries() -> Path:
 
 
 def _free_ports(count: int) -> list[int]:
+    """Ports below those that the system gives to clients: one of them might take ours while the broker is away."""
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+        while len(found) < count:
+            probe = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", random.randrange(15_000, 32_000)))  # noqa: S311 - any will do
+                found.append(int(probe.getsockname()[1]))
+    return found

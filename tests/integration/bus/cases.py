@@ -26,7 +26,7 @@ from weave_nn.shared.bus import (
 )
 from weave_nn.shared.db import Database, UnitOfWork
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 QUICK = RetryPolicy(delivery_limit=3, first_delay_seconds=0.01, longest_delay_seconds=0.05)
 
 

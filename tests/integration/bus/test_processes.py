@@ -60,7 +60,7 @@ def test_killed_at_any_moment_every_committed_change_has_exactly_one_effect(tmp_
         survived_by_work += acknowledgements.stat().st_size > before
     assert survived_by_work >= KILLS * 4 // 5
 
-    database, bus = victim.open_bus(path)
+    database, bus = victim.open_database(path)
     relay = Relay(database, bus, lease_seconds=victim.LEASE_SECONDS)
     worker = Worker(database, bus, victim.subscriptions("one", "two"))
     with database.read() as work:
@@ -84,7 +84,7 @@ def test_killed_at_any_moment_every_committed_change_has_exactly_one_effect(tmp_
 
 def test_two_processes_share_a_queue_and_nothing_is_done_twice(path: Path) -> None:
     total = 1000
-    database, bus = victim.open_bus(path)
+    database, bus = victim.open_database(path)
     bus.declare(victim.subscriptions("one"))
     bus.publish(messages(*range(total)))
     consumers = [processes.Process(target=victim.consume, args=(path, total), daemon=True) for _ in range(2)]

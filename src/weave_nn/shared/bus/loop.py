@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import structlog
 
+from weave_nn.shared.errors import WeaveError
+
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 """Short enough that work goes on soon after a server is back; a refused connection costs next to nothing."""
@@ -56,9 +58,9 @@ class Loop:
                 longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(failures, 16))
                 pause_seconds = random.uniform(longest / 2, longest)  # noqa: S311 - jitter, not a secret
                 failures += 1
-                _log.error(
-                    "loop_failed", loop=self.name, failures=failures, pause_seconds=pause_seconds, exc_info=error
-                )
+                # Where a known failure came from says nothing; it would fill the log for as long as an outage lasts.
+                said = {"error": str(error)} if isinstance(error, WeaveError) else {"exc_info": error}
+                _log.error("loop_failed", loop=self.name, failures=failures, pause_seconds=pause_seconds, **said)
                 self.stopping.wait(pause_seconds)
             else:
                 failures = 0

@@ -7,8 +7,9 @@ bad message harms only itself.
 """
 
 import random
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from weave_nn.shared.bus.event import Event, InvalidEvent
 from weave_nn.shared.bus.loop import Loop
 from weave_nn.shared.bus.port import Bus, Delivery, Subscription
 from weave_nn.shared.db import Database, UnitOfWork
-from weave_nn.shared.errors import Conflict
+from weave_nn.shared.errors import Conflict, Unavailable
 
 WAIT_SECONDS = 1.0
 TRANSACTION_SECONDS = 0.05
@@ -51,17 +52,31 @@ class Worker:
     ) -> None:
         self._bus = bus
         self._subscriptions = subscriptions
+        self._declared = False
+        self._declaring = threading.Lock()
         self._loops = []
         for subscription in subscriptions:
-            consumer = _Consumer(database, bus, subscription, vault_id)
+            consumer = _Consumer(database, bus, subscription, vault_id, self._declare)
             consumer.loop = Loop(f"bus-{subscription.queue}", consumer.step, wake=bus.wake)
             self._loops.append(consumer.loop)
 
     def start(self) -> None:
-        """Declare the queues and begin to consume; raises what `Bus.declare` raises."""
-        self._bus.declare(self._subscriptions)
+        """Declare the queues and begin to consume; raises what `Bus.declare` raises.
+
+        If the broker or the database does not answer now, that is done as soon as it does.
+        """
+        try:
+            self._declare()
+        except Unavailable as error:
+            _log.warning("bus_away", error=str(error), reason="its queues are declared when it answers")
         for loop in self._loops:
             loop.start()
+
+    def _declare(self) -> None:
+        with self._declaring:
+            if not self._declared:
+                self._bus.declare(self._subscriptions)
+                self._declared = True
 
     def stop(self, timeout_seconds: float = 10.0) -> bool:
         """Finish what is in flight, put back the rest, and end; false if that did not happen in time."""
@@ -96,8 +111,16 @@ class _Consumer:
 
     loop: Loop
 
-    def __init__(self, database: Database, bus: Bus, subscription: Subscription, vault_id: str | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        subscription: Subscription,
+        vault_id: str | None,
+        declare: Callable[[], None],
+    ) -> None:
         self._vault_id = vault_id
+        self._declare = declare
         self._database = database
         self._bus = bus
         self._subscription = subscription
@@ -106,6 +129,7 @@ class _Consumer:
 
     def step(self) -> None:
         """Take a batch and settle every delivery of it."""
+        self._declare()
         subscription = self._subscription
         deliveries = self._bus.take(
             self._queue,

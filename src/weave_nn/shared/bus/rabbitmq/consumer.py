@@ -47,6 +47,7 @@ class _Mailbox:
     channel: Channel | None = None
     error: WeaveError | None = None
     wakes: int = 0
+    opening: bool = False
     left: bool = False
 
     def lose(self, error: WeaveError | None) -> None:
@@ -54,6 +55,7 @@ class _Mailbox:
         with self.changed:
             self.epoch += 1
             self.channel = None
+            self.opening = False
             self.error = error
             self.waiting.clear()
             self.unsettled.clear()
@@ -69,6 +71,7 @@ class Consumer:
         self._wire = Wire(address, "consuming", opened=self._opened, lost=self._lost)
         self._guard = threading.Lock()
         self._mailboxes: dict[str, _Mailbox] = {}
+        self._connection: pika.SelectConnection | None = None
 
     def take(self, queue: str, *, limit: int, wait_seconds: float) -> Sequence[Held]:
         """Up to `limit` messages, oldest first; waits for the first. Raises `Unavailable` if the broker is away."""
@@ -171,15 +174,21 @@ class Consumer:
             self._open(mailbox)
 
     def _lost(self, error: WeaveError) -> None:
+        self._connection = None
         for mailbox in list(self._mailboxes.values()):
             mailbox.lose(error)
 
     def _open(self, mailbox: _Mailbox) -> None:
         connection = self._connection
-        if connection.is_open and mailbox.channel is None and self._mailboxes.get(mailbox.queue) is mailbox:
+        wanted = self._mailboxes.get(mailbox.queue) is mailbox
+        if connection is not None and connection.is_open and wanted and not mailbox.opening:
+            mailbox.opening = True
             connection.channel(on_open_callback=partial(self._on_channel, mailbox))
 
     def _on_channel(self, mailbox: _Mailbox, channel: Channel) -> None:
+        if mailbox.left:
+            channel.close()
+            return
         epoch = mailbox.epoch
         channel.add_on_close_callback(partial(self._on_channel_closed, mailbox))
         channel.add_on_cancel_callback(lambda _: channel.close())
@@ -197,13 +206,13 @@ class Consumer:
             mailbox.error = None
 
     def _on_channel_closed(self, mailbox: _Mailbox, channel: Channel, reason: Exception) -> None:
-        connection = channel.connection
-        if mailbox.left or not connection.is_open:
+        connection = self._connection
+        if mailbox.left or connection is None or not connection.is_open:
             return
         mailbox.lose(_channel_error(self._address, mailbox.queue, reason))
         if getattr(reason, "reply_code", None) == _NOT_FOUND:
             self._missing()
-        self._connection.ioloop.call_later(REOPEN_SECONDS, partial(self._open, mailbox))
+        connection.ioloop.call_later(REOPEN_SECONDS, partial(self._open, mailbox))
 
     def _close(self, mailbox: _Mailbox, told: threading.Event) -> None:
         mailbox.left = True
