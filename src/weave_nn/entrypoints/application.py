@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 from mcp.server.transport_security import TransportSecuritySettings
@@ -45,11 +46,13 @@ def application(
     registry = new_registry()
     registry.register(BusCollector(runtime.database, runtime.bus, lambda error: log.warning("metrics", error=error)))
 
+    credentials = authenticator(settings, runtime.instance, runtime.database)
     face = None if mcp is None else _mcp_face(runtime, mcp)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            stack.push_async_callback(run_sync, credentials.close)
             if mcp is not None:
                 await stack.enter_async_context(mcp.session_manager.run())
             if face is not None:
@@ -61,7 +64,7 @@ def application(
         version=__version__,
         routers=[*_contract_routers(composed), *(router for part in parts for router in part.routers)],
         security=Security(
-            authenticator=authenticator(settings, runtime.instance, runtime.database),
+            authenticator=credentials,
             public_paths=frozenset().union(*(part.public_paths for part in parts)),
             # The MCP face asks for the scope `write` by itself, tool by tool.
             reading_paths=frozenset({MCP_PATH, *_queries(composed)}).union(*(part.reading_paths for part in parts)),

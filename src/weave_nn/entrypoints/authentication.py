@@ -7,19 +7,35 @@ from weave_nn.entrypoints.composition import server_limits
 from weave_nn.shared.config import Instance, InvalidSetting, Settings
 from weave_nn.shared.db import Database, upgrade
 from weave_nn.shared.http import AnyOf, Authenticator, StaticKey
+from weave_nn.shared.identity import Identity
 from weave_nn.shared.identity.keyring import Keyring
 from weave_nn.shared.identity.models import SCHEMA
 
 
-def authenticator(settings: Settings, instance: Instance, database: Database) -> Authenticator:
-    """What the HTTP edge of a process asks; the cheapest comes first. Raises `InvalidSetting` and `InvalidInput`."""
+class Credentials:
+    """Knows every credential that the settings allow; `close` it when nothing is served any more."""
+
+    def __init__(self, keyring: Keyring, *others: Authenticator) -> None:
+        self._keyring = keyring
+        self._known = AnyOf(*others, keyring)
+
+    async def authenticate(self, credential: str) -> Identity | None:
+        """See `Authenticator.authenticate`."""
+        return await self._known.authenticate(credential)
+
+    def close(self) -> None:
+        """Finish writing when keys were last used."""
+        self._keyring.close()
+
+
+def authenticator(settings: Settings, instance: Instance, database: Database) -> Credentials:
+    """What the HTTP edge of a process asks. Raises `InvalidSetting` and `InvalidInput`."""
     asked: list[Authenticator] = [StaticKey(instance.api_key.get_secret_value())]
     if settings.service_key is not None:
         asked.append(StaticKey(settings.service_key.get_secret_value(), name="service", kind="service"))
-    asked.append(Keyring(database))
     if settings.jwt_issuer is not None:
         asked.append(_tokens(settings, settings.jwt_issuer))
-    return AnyOf(*asked)
+    return Credentials(Keyring(database), *asked)
 
 
 @contextmanager

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from starlette.types import Receive, Scope, Send
 
-from weave_nn.shared.http import Identity, Security, StaticKey, create_app, current_identity, requires
+from weave_nn.shared.errors import Unavailable
+from weave_nn.shared.http import AnyOf, Identity, Security, StaticKey, create_app, current_identity, requires
 from weave_nn.shared.http import Scope as KeyScope
+from weave_nn.shared.identity.passing import encode
 
 KEY = "a-key-of-the-tests"
 FORBIDDEN, UNAUTHORIZED, MISDIRECTED = 403, 401, 421
@@ -76,6 +78,32 @@ def test_a_public_path_knows_who_calls_and_turns_nobody_away(make_client: Any) -
     assert client.get("/").json() is None
     assert client.get("/", headers={"Authorization": "Bearer wrong"}).json() is None
     assert client.get("/", headers={"Authorization": f"Bearer {KEY}"}).json() == "owner"
+
+
+class Away:
+    async def authenticate(self, credential: str) -> Identity | None:
+        raise Unavailable(f"Nobody knows {len(credential)} characters now.", retry_after_seconds=3)
+
+
+def test_while_nobody_can_tell_a_request_is_to_come_again(make_client: Any) -> None:
+    client = make_client(who_router(), security=Security(authenticator=Away(), public_paths=frozenset({"/"})))
+    answer = client.get("/who")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
+    assert client.get("/health").status_code == 200
+    assert client.get("/").json() is None
+
+
+def test_whoever_is_no_service_speaks_for_itself(make_client: Any) -> None:
+    passed_on = {"X-Weave-Identity": encode(Identity("ada", frozenset({KeyScope.READ})))}
+    security = Security(authenticator=AnyOf(StaticKey(KEY), StaticKey("s" * 20, name="service", kind="service")))
+    owner = make_client(who_router(), security=security)
+    assert owner.get("/who", headers=passed_on).json() == "owner"
+    service = make_client(who_router(), key="s" * 20, security=security)
+    assert service.get("/who").json() == "service"
+    assert service.get("/who", headers=passed_on).json() == "ada"
+    assert service.post("/write", headers=passed_on).status_code == FORBIDDEN
+    twice = [*passed_on.items(), ("X-Weave-Identity", encode(Identity("admin", frozenset(KeyScope))))]
+    assert service.get("/who", headers=twice).status_code == UNAUTHORIZED
 
 
 def test_two_credentials_are_none(make_client: Any) -> None:
