@@ -203,6 +203,38 @@ class EmbeddedBus:
             self._wakes += 1
         self._notify()
 
+    def put(self, queue: str, message: Message, *, attempts: int) -> None:
+        """Put a message that was tried so often elsewhere into one queue: for moving from another bus to this one."""
+        with self._database.write() as work:
+            _enqueue(work.session, [(message, [queue])], attempts=attempts)
+            signal(work.session, _ENQUEUED)
+
+    def put_dead(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep dead letters of another bus."""
+        with self._database.write() as work:
+            for each in letters:
+                values = {
+                    "queue": each.queue,
+                    "event_id": each.message.event_id,
+                    "type": each.message.type,
+                    "body": each.message.body,
+                    "error": each.error,
+                    "attempts": each.attempts,
+                    "published_at": each.published_at,
+                    "died_at": each.died_at,
+                }
+                work.session.execute(insert(models.dead_letter).values(values))
+
+    def end_rests(self) -> bool:
+        """Let everything that rests be taken now; whether anything waits in any queue at all."""
+        resting = (models.delivery.c.lease.is_(None), models.delivery.c.available_at > datetime.now(UTC))
+        with self._database.read() as work:
+            if work.session.scalar(select(models.delivery.c.id).limit(1)) is None:
+                return False
+        with self._database.write() as work:
+            work.session.execute(update(models.delivery).where(*resting).values(available_at=datetime.now(UTC)))
+        return True
+
     def leave(self, queue: str) -> None:
         """Stop consuming a queue in this process; nothing is fetched ahead here."""
 
@@ -280,13 +312,13 @@ def _tags(deliveries: Sequence[Delivery]) -> dict[str, list[int] | list[str]]:
     return {"ids": [tag.id for tag in tags], "leases": list({tag.lease for tag in tags})}
 
 
-def _enqueue(session: Session, routed: Sequence[tuple[Message, Sequence[str]]]) -> None:
+def _enqueue(session: Session, routed: Sequence[tuple[Message, Sequence[str]]], *, attempts: int = 0) -> None:
     if not routed:
         return
     now = datetime.now(UTC)
     sequences = published.append_returning(session, [message for message, _ in routed])
     deliveries = [
-        {"queue": queue, "sequence": sequence, "attempts": 0, "available_at": now}
+        {"queue": queue, "sequence": sequence, "attempts": attempts, "available_at": now}
         for sequence, (_, queues) in zip(sequences, routed, strict=True)
         for queue in queues
     ]

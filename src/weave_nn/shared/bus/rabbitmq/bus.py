@@ -6,14 +6,16 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import structlog
 from pika import exceptions
 from pika.spec import BasicProperties
 from sqlalchemy import delete, insert, select
 
 from weave_nn.shared.bus import published
+from weave_nn.shared.bus.embedded import EmbeddedBus
 from weave_nn.shared.bus.models import binding
 from weave_nn.shared.bus.port import DeadLetter, Delivery, Message, Subscription
-from weave_nn.shared.bus.rabbitmq import attempts, letters
+from weave_nn.shared.bus.rabbitmq import attempts, letters, moving
 from weave_nn.shared.bus.rabbitmq.address import Address, channel
 from weave_nn.shared.bus.rabbitmq.consumer import Consumer, Held
 from weave_nn.shared.bus.rabbitmq.envelope import AGAIN_HEADER, message_of, properties_of, was_tried
@@ -22,6 +24,8 @@ from weave_nn.shared.bus.rabbitmq.topology import REST_HEADER, Declaration, Name
 from weave_nn.shared.db import Database, lock
 
 TIDY_SECONDS = 60.0
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class RabbitBus:
         self._names = Names(address.prefix)
         self._publisher = Publisher(address)
         self._consumer = Consumer(address, missing=self._topology_is_missing)
+        self._embedded = EmbeddedBus(database)
         self._declared: dict[str, Collection[str]] = {}
         self._prepared = False
         self._preparing = threading.Lock()
@@ -65,6 +70,73 @@ class RabbitBus:
             self._declared |= wanted
             self._prepare(stale)
         self._note_topics(wanted, forget=True)
+        self._fetch_leftovers()
+
+    def _fetch_leftovers(self) -> None:
+        """Move here what still waits in the queues of the embedded bus, which was used before."""
+        moved = moving.to_broker(self._embedded, self._put, self._put_dead)
+        if moved:
+            _log.info("rabbitmq.moved", messages=moved, reason="they waited in the embedded bus")
+
+    def _put(self, queue: str, deliveries: Sequence[Delivery]) -> None:
+        with self._database.write() as work:
+            tried = {each.message.event_id: each.attempt - 1 for each in deliveries if each.attempt > 1}
+            attempts.note(work.session, queue, tried)
+        self._send_to_queues([(queue, each.message, each.attempt > 1) for each in deliveries])
+
+    def _put_dead(self, found: Sequence[DeadLetter]) -> None:
+        self._send(
+            [
+                Outgoing(
+                    self._names.dead,
+                    "",
+                    each.message.body.encode(),
+                    properties_of(each.message, letters.headers_of(each)),
+                    must_arrive=True,
+                )
+                for each in found
+            ]
+        )
+
+    def _send_to_queues(self, messages: Sequence[tuple[str, Message, bool]]) -> None:
+        self._send(
+            [
+                Outgoing(
+                    self._names.queues,
+                    self._names.queue(queue),
+                    message.body.encode(),
+                    properties_of(message, {AGAIN_HEADER: 1} if tried else None),
+                    must_arrive=True,
+                )
+                for queue, message, tried in messages
+            ]
+        )
+
+    def move_to(self, embedded: EmbeddedBus) -> int:
+        """Move everything that waits, rests or is dead into the embedded bus; returns how many messages that were.
+
+        Nothing else may use the broker meanwhile.
+        """
+        self._ensure_topology()
+        with self._database.read() as work:
+            queues = sorted(work.session.scalars(select(binding.c.queue).distinct()))
+        moved = 0
+        for queue in queues:
+            while taken := self.take(queue, limit=letters.BATCH, lease_seconds=60, wait_seconds=moving.SILENCE_SECONDS):
+                for each in taken:
+                    embedded.put(queue, each.message, attempts=each.attempt - 1)
+                self.ack(taken)
+                moved += len(taken)
+            self.leave(queue)
+
+        def put(queue: str, message: Message) -> None:
+            with self._database.write() as work:
+                known = attempts.known(work.session, queue, [message.event_id])
+                attempts.forget(work.session, queue, [message.event_id])
+            embedded.put(queue, message, attempts=known.get(message.event_id, 0))
+
+        moved += moving.from_rest(self._address, self._names, put)
+        return moved + letters.take_out(self._address, self._names, None, embedded.put_dead)
 
     def _note_topics(self, wanted: Mapping[str, Collection[str]], *, forget: bool) -> dict[str, list[str]]:
         """Note the topics of some queues; returns those that they have and should not."""
@@ -124,9 +196,13 @@ class RabbitBus:
         # What is lost of this with the power is only not shown by `tail`.
         with self._database.write(durable=False) as work:
             published.append(work.session, messages)
-            if time.monotonic() >= self._tidy_due and published.tidy(work.session):
+            tidied = time.monotonic() >= self._tidy_due and published.tidy(work.session)
+            if tidied:
                 self._tidy_due = time.monotonic() + TIDY_SECONDS
                 attempts.prune(work.session)
+        if tidied:
+            # What a dead process of the embedded bus had taken is free by now.
+            self._fetch_leftovers()
 
     def _send(self, messages: Sequence[Outgoing]) -> None:
         try:
@@ -249,19 +325,7 @@ class RabbitBus:
             with self._database.write() as work:
                 for each in chosen:
                     attempts.forget(work.session, each.queue, [each.message.event_id])
-            exchange = self._names.queues
-            self._send(
-                [
-                    Outgoing(
-                        exchange,
-                        self._names.queue(each.queue),
-                        each.message.body.encode(),
-                        properties_of(each.message),
-                        must_arrive=True,
-                    )
-                    for each in chosen
-                ]
-            )
+            self._send_to_queues([(each.queue, each.message, False) for each in chosen])
 
         return letters.take_out(self._address, self._names, ids, put_back)
 

@@ -205,7 +205,7 @@ class Consumer:
             mailbox.channel = channel
             mailbox.error = None
 
-    def _on_channel_closed(self, mailbox: _Mailbox, channel: Channel, reason: Exception) -> None:
+    def _on_channel_closed(self, mailbox: _Mailbox, _channel: Channel, reason: Exception) -> None:
         connection = self._connection
         if mailbox.left or connection is None or not connection.is_open:
             return

@@ -50,6 +50,12 @@ def headers(queue: str, error: str, attempts: int, published_at: datetime) -> di
     }
 
 
+def headers_of(letter: DeadLetter) -> dict[str, Any]:
+    """What a dead letter of another bus carries."""
+    carried = headers(letter.queue, letter.error, letter.attempts, letter.published_at)
+    return {**carried, DIED_HEADER: letter.died_at.isoformat()}
+
+
 def newest(address: Address, names: Names, *, queue: str | None, limit: int) -> Sequence[DeadLetter]:
     """The most recent dead letters, newest first."""
     with _looking(address, names) as look:

@@ -58,7 +58,7 @@ class Publisher:
         self._channel: Channel | None = None
         self._tag = 0
         self._unconfirmed: dict[int, _Batch] = {}
-        self._blocked: str | None = None
+        self._blocked: WeaveError | None = None
         self._overdue: _Batch | None = None
 
     def publish(self, messages: Sequence[Outgoing]) -> None:
@@ -92,15 +92,12 @@ class Publisher:
         deadline = time.monotonic() + READY_SECONDS
         if not self._ready.wait(READY_SECONDS):
             raise self._why()
+        if self._blocked is not None:
+            raise self._blocked
         overdue = self._overdue
         if overdue is not None and not overdue.settled.wait(max(0.0, deadline - time.monotonic())):
             raise Unavailable(f"RabbitMQ at {self._address} still does not confirm what was published.")
         self._overdue = None
-        if self._blocked is not None:
-            raise Unavailable(
-                f"RabbitMQ at {self._address} takes no messages at present: {self._blocked}.",
-                hint="Free disk space or memory there; what was announced waits in the database.",
-            )
 
     def _why(self) -> WeaveError:
         return self._wire.error or explained(self._address, None)
@@ -131,7 +128,13 @@ class Publisher:
             channel.connection.channel(on_open_callback=self._on_channel)
 
     def _on_blocked(self, _connection: object, method: Method[pika.spec.Connection.Blocked]) -> None:
-        self._blocked = method.method.reason or "it gave no reason"
+        reason = method.method.reason or "it does not say why"
+        self._blocked = Unavailable(
+            f"RabbitMQ at {self._address} takes no messages at present: {reason}.",
+            hint="Free disk space or memory there; what was announced waits in the database.",
+        )
+        # It may still take them later; whoever waits is not kept until then, and publishes them again.
+        self._settle_all(self._blocked)
 
     def _on_unblocked(self, _connection: object, _method: object) -> None:
         self._blocked = None
