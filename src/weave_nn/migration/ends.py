@@ -71,15 +71,14 @@ class Ends:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that writes SQLite: nobody else writes it meanwhile."""
-        raw = sqlite_of(self.file)
-        raw.execute("BEGIN IMMEDIATE")
-        try:
+        """A transaction that writes SQLite: nobody else writes it meanwhile. Sessions on `file` take part in it."""
+        connection = self.file
+        raw = sqlite_of(connection)
+        with connection.begin():
+            raw.execute("BEGIN IMMEDIATE")
             yield raw
-            raw.execute("COMMIT")
-        finally:
-            if raw.in_transaction:
-                raw.execute("ROLLBACK")
+            if not raw.in_transaction:
+                raise RuntimeError("a part of the move has ended the transaction that all of it is made in")
 
     @contextmanager
     def postgres(self, *, snapshot: bool = False) -> Iterator["psycopg.Connection[Any]"]:

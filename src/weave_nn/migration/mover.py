@@ -96,7 +96,7 @@ class Mover:
         if state.phase is not Phase.NONE:
             return self.settle()
         self._create_target_tables()
-        state = begun(self.path, self.url.render_as_string(), self._count())
+        state = begun(self.path, self.url.set(drivername="postgresql").render_as_string(), self._count())
         epoch = epoch_of(sqlite_of(self.ends.source))
         if epoch & 1:
             raise MoveRefused("This SQLite file was retired; its data is in PostgreSQL.")

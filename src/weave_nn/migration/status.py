@@ -14,7 +14,11 @@ def status_of(mover: Mover, file: Path) -> dict[str, Any]:
     """The phase, the lag of the other database, and what was done when; also while PostgreSQL is away."""
     state, epoch = peek(file)
     shown: dict[str, Any] = {"phase": str(state.phase), "home": "postgresql" if epoch & 1 else "sqlite"}
-    shown |= {"sqlite": str(file), "postgresql": mover.url.render_as_string(), "epoch": epoch}
+    shown |= {
+        "sqlite": str(file),
+        "postgresql": mover.url.set(drivername="postgresql").render_as_string(),
+        "epoch": epoch,
+    }
     if state.phase is Phase.NONE:
         return shown | {"phase": str(Phase.RETIRED if epoch & 1 else Phase.NONE)}
     rows: int | None = None

@@ -194,12 +194,9 @@ class Home:
             other.raise_epoch(word.epoch)
             self._side = other
         left.close()
-        log.warning(
-            "database.home_is_elsewhere",
-            home=other.url.render_as_string(),
-            epoch=word.epoch,
-            hint="Once the move is over, set DATABASE_URL to the new home.",
-        )
+        told = log.info if word.moving else log.warning
+        hint = None if word.moving else "Set DATABASE_URL to the new home; the move is over."
+        told("database.home_is_elsewhere", home=other.url.render_as_string(), epoch=word.epoch, hint=hint)
 
     def _other(self, side: Side, word: Word) -> Side:
         if side.url.get_backend_name() == "sqlite":

@@ -28,7 +28,15 @@ def status(*, vault: VaultOption = None, data_dir: DataDirOption = None, as_json
 
 
 def _text(value: Any) -> str:
-    return "-" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case _:
+            return str(value)
 
 
 def _status(here: "Runtime") -> dict[str, Any]:
