@@ -67,6 +67,7 @@ def serve_process(
                 listener,
                 drain_seconds=settings.drain_seconds,
                 shutdown_seconds=SHUTDOWN_SECONDS,
+                trusted_proxies=settings.trusted_proxies,
                 on_ready=lambda: _show(greeting),
             )
     finally:

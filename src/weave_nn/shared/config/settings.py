@@ -120,6 +120,10 @@ class Settings(EdgeSettings):
         default=(),
         description="Host headers to accept besides this machine's own, separated by commas",
     )
+    trusted_proxies: Names = Field(
+        default=(),
+        description="addresses (or networks) of proxies that may say where a request comes from, separated by commas",
+    )
     cors_origins: Names = Field(
         default=(),
         description="web origins whose pages may call the API, separated by commas",
