@@ -1,7 +1,9 @@
 """Real processes for a rehearsal: the monolith, a task service, a gateway with Envoy, all of them as users run them."""
 
+import contextlib
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -35,8 +37,11 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENC
 
 
 def free_port() -> int:
-    with create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
+    """A port that nobody listens on, below those that the system gives to outgoing connections."""
+    while True:
+        port = random.randint(15_000, 30_000)  # noqa: S311 - any will do
+        with contextlib.suppress(OSError), create_server(("127.0.0.1", port)):
+            return port
 
 
 @dataclass

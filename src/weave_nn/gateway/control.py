@@ -114,7 +114,8 @@ class Control:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._envoy.drain()
+        if self._envoy.pid is not None:
+            self._envoy.drain()
         self._envoy.stop()
         with self._database.write() as work:
             RolloutRepository(work.session, self._vault_id).forget_node(self._node)
@@ -163,7 +164,10 @@ class Control:
         changed, rollouts = self._rollouts.routed()
         edge = replace(self._edge, rollouts=rollouts)
         self._serve(render(edge, str(self._folder)))
-        self._edge, self._version, self._problem = edge, changed, ""
+        self._edge = edge
+        # What is counted for a step begins before anybody knows that it is served.
+        self._survive("guard", self._guard)
+        self._version, self._problem = changed, ""
         self._tell()
         log.info("gateway_serves", version=changed, milliseconds=round((time.monotonic() - begun) * 1000, 1))
 

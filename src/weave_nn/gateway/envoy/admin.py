@@ -80,14 +80,14 @@ class EnvoyAdmin:
 
     def served(self) -> dict[str, str]:
         """The versions by the names of their files, as Envoy has them in force."""
-        stats = self.texts(r"(cds|lds|rds\.front)\.version_text|warming_clusters|rejected$")
+        stats = self.texts(r"(cds|lds|rds\.front)\.version_text|warming_clusters|update_(rejected|failure)$")
         return {
             "cds.json": stats.get("cluster_manager.cds.version_text", ""),
             "lds.json": stats.get("listener_manager.lds.version_text", ""),
             "rds.json": stats.get("http.front.rds.front.version_text", ""),
             "warming": stats.get("cluster_manager.warming_clusters", "0"),
             "rejected": str(
-                sum(int(value) for name, value in stats.items() if name.endswith("rejected")),
+                sum(int(value) for name, value in stats.items() if name.endswith(("_rejected", "_failure"))),
             ),
         }
 
@@ -125,6 +125,13 @@ class EnvoyAdmin:
     def post(self, path: str) -> str:
         """Tell Envoy to do something. Raises `Unavailable`."""
         return self._ask("POST", path)
+
+    def close(self) -> None:
+        """Close the connection; the next question opens one again."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
 
     def _ask(self, method: str, path: str) -> str:
         with self._lock:

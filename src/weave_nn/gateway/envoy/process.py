@@ -117,6 +117,7 @@ class EnvoyProcess:
 
     def stop(self, seconds: float = 5.0) -> None:
         """End it: by request, and after `seconds` by force."""
+        self.admin.close()
         if self.pid is None:
             return
         for sent in (signal.SIGTERM, signal.SIGKILL):
@@ -151,7 +152,8 @@ class EnvoyProcess:
         started = subprocess.run(  # noqa: S603 - the program is ours to choose
             [
                 "/bin/sh", "-c", _LAUNCH, self._program, "-c", self._boot, "--concurrency", str(self.workers),
-                "--use-dynamic-base-id", "-l", "warning", "--drain-time-s", "5", "--parent-shutdown-time-s", "10",
+                "--use-dynamic-base-id", "--reject-unknown-dynamic-fields", "-l", "warning",
+                "--drain-time-s", "5", "--parent-shutdown-time-s", "10",
             ],
             stdin=subprocess.DEVNULL,
             # Ctrl-C is for the control plane, which ends Envoy in its own time.
