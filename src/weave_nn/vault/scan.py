@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+import time
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import NamedTuple
 from weave_nn.vault.errors import ScanFailed, printable
 from weave_nn.vault.paths import PATH_LIMIT_BYTES, segment_fault
 
+# A file may change twice within one tick of its clock; marks are trusted only when they are older than this.
+_SETTLED_NS = 2_000_000_000
 _CREATED = "st_birthtime" if hasattr(os.stat_result, "st_birthtime") else None
 
 
@@ -28,6 +31,10 @@ class FileStat(NamedTuple):
     changed_ns: int
     device: int
     inode: int
+
+    def settled(self) -> "FileStat":
+        """The marks to remember: none that a later change could leave as they are."""
+        return self if time.time_ns() - self.changed_ns > _SETTLED_NS else self._replace(changed_ns=0)
 
 
 @dataclass(frozen=True, slots=True)

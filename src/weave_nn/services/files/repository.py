@@ -2,18 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, ScalarResult, Select, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, ScalarResult, Select, Table, and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
 from weave_nn.services.files.contract import SortKey
 from weave_nn.services.files.models import FileRow, VaultRow
-from weave_nn.shared.db import lock
+from weave_nn.shared.db import insert_rows, lock
 
 SortValue = str | int
 _SORT_COLUMNS: dict[str, Any] = {"path": FileRow.path, "modified": FileRow.modified_ns, "size": FileRow.size}
 _CHUNK_ROWS = 500
+_TABLE = cast("Table", FileRow.__table__)
+_COLUMNS = tuple(column.name for column in _TABLE.columns)
 
 
 class FileRepository:
@@ -47,9 +49,10 @@ class FileRepository:
         """What was last seen at a path."""
         return self._session.get(FileRow, (self._vault_id, path))
 
-    def all(self) -> Iterator[FileRow]:
-        """Every known file, in batches."""
-        return self._session.scalars(self._rows().execution_options(yield_per=1000))
+    def marks(self) -> dict[str, tuple[int, int, int]]:
+        """Size and times of modification and of change of every known file, by path."""
+        columns = (FileRow.path, FileRow.size, FileRow.modified_ns, FileRow.changed_ns)
+        return {row[0]: (row[1], row[2], row[3]) for row in self._session.execute(select(*columns).where(self._mine()))}
 
     def paths(self) -> list[str]:
         """The path of every known file, sorted."""
@@ -71,9 +74,10 @@ class FileRepository:
                 found.setdefault(row.etag, []).append(row.path)
         return found
 
-    def add(self, row: FileRow) -> None:
-        """Insert a file that is not known yet."""
-        self._session.add(row)
+    def add_many(self, rows: Sequence[FileRow]) -> None:
+        """Insert files that are not known yet."""
+        values = [tuple([getattr(row, name) for name in _COLUMNS]) for row in rows]
+        insert_rows(self._session, _TABLE, _COLUMNS, values)
 
     def save(self, row: FileRow) -> None:
         """Insert or replace what is known of a file."""

@@ -8,7 +8,7 @@ before that edit. No text stands for no line.
 from datetime import date, datetime
 from pathlib import Path
 
-from sqlalchemy import Boolean, Date, Index, Integer, SmallInteger, String, Text
+from sqlalchemy import BigInteger, Boolean, Date, Index, Integer, SmallInteger, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from weave_nn.shared.db import SchemaTree, UtcDateTime, metadata
@@ -73,13 +73,16 @@ class TaskRow(Base):
 
 
 class TaskNoteRow(Base):
-    """One note whose tasks are known, with the version that was read."""
+    """One note whose tasks are known: the version that was read, and the marks by which a change is noticed."""
 
     __tablename__ = "task_note"
 
     vault_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     path: Mapped[str] = mapped_column(String(4096), primary_key=True)
     etag: Mapped[str] = mapped_column(String(64))
+    size: Mapped[int | None] = mapped_column(BigInteger)
+    mtime_ns: Mapped[int | None] = mapped_column(BigInteger)
+    changed_ns: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class TaskRequestRow(Base):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Row, Table, and_, delete, func, literal, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -34,8 +34,23 @@ _SORTS: Final[dict[Sort, tuple[InstrumentedAttribute[Any], ...]]] = {
 _TABLE: Final = cast("Table", TaskRow.__table__)
 _COLUMNS: Final = tuple(column.name for column in _TABLE.columns)
 _NOTES: Final = cast("Table", TaskNoteRow.__table__)
+_VERSION: Final = ("path", "etag", "size", "mtime_ns", "changed_ns")
 # Reading plain columns is several times as fast as making objects that the session keeps track of.
 _SHOWN: Final = [column for column in TaskRow.__table__.columns if column.name not in {"search_text", "tags_folded"}]
+
+
+Marks = tuple[int | None, int | None, int | None]
+"""Size, and times of modification and of change: they tell whether a note is still the one that was read."""
+
+
+class NoteVersion(NamedTuple):
+    """The version of a note that was read."""
+
+    etag: str
+    marks: Marks
+
+
+UNKNOWN: Final = NoteVersion("", (None, None, None))
 
 
 class TaskRepository:
@@ -104,23 +119,23 @@ class TaskRepository:
         self._session.execute(update(TaskRow).where(*mine, arrived).values(note_path=after))
         self.forget_note(before)
 
-    def note_etags(self) -> dict[str, str]:
+    def note_versions(self) -> dict[str, NoteVersion]:
         """The version of every note that was read, by path."""
-        known = select(TaskNoteRow.path, TaskNoteRow.etag).where(TaskNoteRow.vault_id == self._vault_id)
-        return {path: etag for path, etag in self._session.execute(known)}  # noqa: C416 - rows are no pairs to the types
+        known = select(*(_NOTES.columns[name] for name in _VERSION)).where(TaskNoteRow.vault_id == self._vault_id)
+        return {row[0]: NoteVersion(row[1], (row[2], row[3], row[4])) for row in self._session.execute(known)}
 
     def note_etag(self, path: str) -> str | None:
         """The version of one note that was read."""
         row = self._session.get(TaskNoteRow, (self._vault_id, path))
         return None if row is None else row.etag
 
-    def remember_notes(self, etags: Mapping[str, str]) -> None:
+    def remember_notes(self, versions: Mapping[str, NoteVersion]) -> None:
         """Remember which version of each note was read."""
-        for chunk in _chunks(list(etags)):
+        for chunk in _chunks(list(versions)):
             mine = (TaskNoteRow.vault_id == self._vault_id, TaskNoteRow.path.in_(chunk))
             self._session.execute(delete(TaskNoteRow).where(*mine))
-            rows = [(self._vault_id, path, etags[path]) for path in chunk]
-            insert_rows(self._session, _NOTES, ("vault_id", "path", "etag"), rows)
+            rows = [(self._vault_id, path, versions[path].etag, *versions[path].marks) for path in chunk]
+            insert_rows(self._session, _NOTES, ("vault_id", *_VERSION), rows)
 
     def forget_note(self, path: str) -> None:
         """Forget that a note was read."""

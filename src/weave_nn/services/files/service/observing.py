@@ -33,7 +33,7 @@ class ObserverService:
         """Compare the marks of all files with the known ones."""
         # The rows are read before the disk: a file that is written meanwhile then looks changed, and is looked at,
         # while the other order would make a file that was just accepted look gone.
-        known = {row.path: (row.size, row.modified_ns, row.changed_ns) for row in self._files.all()}
+        known = self._files.marks()
         first = self._files.indexed_at() is None
         snapshot = self._vault.scan()
         present = [
@@ -75,6 +75,7 @@ class ObserverService:
         origins = self._files.with_etags(appeared)
         for path, (etag, stat) in present.items():
             self._settle_present(known.get(path), etag, stat, origins.get(etag, []), outcome)
+        self._files.add_many(outcome.new)
         # A file that was found again elsewhere has no row at its old place any more.
         self._settle_absent([path for path in absent if path in known and path not in outcome.origins], known, outcome)
         return Observed(outcome.created, outcome.updated, outcome.renamed, outcome.deleted, tuple(unsettled))
@@ -114,7 +115,7 @@ class ObserverService:
                 outcome.rename(FileRenamed(path=path, previous_path=gone[0], etag=etag, size=stat.size))
             else:
                 outcome.create(FileCreated(path=path, etag=etag, size=stat.size))
-            self._files.add(seen)
+            outcome.new.append(seen)
             return
         if row.etag != etag:
             outcome.update(FileUpdated(path=path, etag=etag, size=stat.size, previous_etag=row.etag))
@@ -142,6 +143,7 @@ class _Outcome:
         self._outbox = outbox
         self.created = self.updated = self.renamed = self.deleted = 0
         self.origins: set[str] = set()
+        self.new: list[FileRow] = []
 
     def create(self, event: FileCreated) -> None:
         self.created += 1

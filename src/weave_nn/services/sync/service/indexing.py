@@ -9,7 +9,6 @@ takes from the index is made again.
 
 import contextlib
 import itertools
-import time
 import unicodedata
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
@@ -35,8 +34,6 @@ BATCH_NOTES = 96
 BATCH_BYTES = 384 * 1024
 LISTING_BATCH = 200
 RETRY_LIMIT = 5
-# A file may change twice within one tick of its clock; marks are trusted only when they are older than this.
-_SETTLED_NS = 2_000_000_000
 
 Progress = Callable[[int, int], None]
 
@@ -104,7 +101,7 @@ class Indexer:
         self._list([Absent(path) for path in gone], stop)
         # All files are listed before the first note is read, so that links find their targets at once; in the order in
         # which notes are read, since full-text indexes are made much faster in the order of the ids that this gives.
-        self._list([FileRecord(_settled(files[path])) for path in sorted(files.keys() - known.keys())], stop)
+        self._list([FileRecord(files[path].settled()) for path in sorted(files.keys() - known.keys())], stop)
         changed = sorted(path for path, stat in files.items() if _differs(stat, known.get(path)))
         unreadable: dict[str, str] = {}
         read = 0
@@ -207,13 +204,13 @@ def _look(vault: Vault, path: str, known: Known | None = None) -> FileRecord | A
     """What is at a path now. Slow: the file is read and parsed."""
     try:
         if not is_note(path):
-            return FileRecord(_settled(vault.stat(path)))
+            return FileRecord(vault.stat(path).settled())
         content = vault.read(path, limit_bytes=NOTE_LIMIT_BYTES)
     except (NoteNotFound, NotAFile, PathRefused):
         return Absent(path)
     if known is not None and known.etag == content.etag:
-        return FileRecord(_settled(content.stat), content.etag)
-    return FileRecord(_settled(content.stat), content.etag, extract(path, content.content))
+        return FileRecord(content.stat.settled(), content.etag)
+    return FileRecord(content.stat.settled(), content.etag, extract(path, content.content))
 
 
 def _look_or_tell(vault: Vault, path: str, known: Known | None = None) -> FileRecord | Absent | Unreadable:
@@ -234,11 +231,6 @@ def _path(found: FileRecord | Absent) -> str:
 
 def _etag(known: dict[str, Known], record: FileRecord) -> str | None:
     return known[record.stat.path].etag if record.stat.path in known else None
-
-
-def _settled(stat: FileStat) -> FileStat:
-    """The marks to remember: none that a later change could leave as they are."""
-    return stat if time.time_ns() - stat.changed_ns > _SETTLED_NS else stat._replace(changed_ns=0)
 
 
 def _differs(stat: FileStat, known: Known | None) -> bool:

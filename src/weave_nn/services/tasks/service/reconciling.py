@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from weave_nn.services.tasks.contract import StatusType
 from weave_nn.services.tasks.events import TaskCompleted, TaskConflict, TaskCreated, TaskDeleted, TaskUpdated
 from weave_nn.services.tasks.models import TaskRow
-from weave_nn.services.tasks.repository import TaskRepository
+from weave_nn.services.tasks.repository import UNKNOWN, TaskRepository
 from weave_nn.services.tasks.service.editing import NoteEditor
 from weave_nn.services.tasks.service.identity import Trait, recognise
 from weave_nn.services.tasks.service.rows import assign, columns_of, new_values, place_columns
@@ -53,9 +53,9 @@ class Reconciler:
         for note in notes:
             unsettled += self._note(note, rows[note.path], refused, reason, announce_new=note.path not in quiet)
         for path in gone:
-            unsettled += self._note(ScannedNote(path, "", ()), rows[path], refused, reason, announce_new=False)
+            unsettled += self._note(ScannedNote(path, UNKNOWN, ()), rows[path], refused, reason, announce_new=False)
             self._tasks.forget_note(path)
-        self._tasks.remember_notes({note.path: note.etag for note in notes})
+        self._tasks.remember_notes({note.path: note.version for note in notes})
         self._tasks.add_many(self._new)
         self._tasks.flush()
         for row in unsettled:

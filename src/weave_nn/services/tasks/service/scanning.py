@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from weave_nn.services.tasks.repository import Marks, NoteVersion
 from weave_nn.services.tasks.service.identity import Trait
 from weave_nn.services.tasks.service.rows import Place
 from weave_nn.services.tasks.service.rules import TaskRules
@@ -14,7 +15,7 @@ from weave_nn.shared.errors import NotFound, TooLarge
 from weave_nn.vault.errors import NotAFile
 from weave_nn.vault.parse import outline
 from weave_nn.vault.paths import is_note
-from weave_nn.vault.store import Vault
+from weave_nn.vault.store import FileStat, Vault
 from weave_nn.vault.task_line import Field, TaskLine
 from weave_nn.vault.text import decode_lossless
 
@@ -44,18 +45,27 @@ class ScannedNote:
     """One version of a note, and the tasks in it from top to bottom."""
 
     path: str
-    etag: str
+    version: NoteVersion
     tasks: tuple[SeenTask, ...]
+
+    @property
+    def etag(self) -> str:
+        """Its version alone."""
+        return self.version.etag
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """How the vault's notes differ from what was read of them. `moved` are old paths by new ones."""
+    """How the vault's notes differ from what was read of them.
+
+    `moved` are old paths by new ones; `same` have other marks than those that are known, and nothing else.
+    """
 
     changed: tuple[ScannedNote, ...]
     gone: tuple[str, ...]
     moved: dict[str, str]
     first_seen: frozenset[str]
+    same: dict[str, NoteVersion]
 
 
 def trait_of(line: TaskLine, text: str | None, *, exact: bool = False, former: str | None = None) -> Trait:
@@ -73,34 +83,44 @@ def scan_note(vault: Vault, path: str, rules: TaskRules) -> ScannedNote | None:
         file = vault.read(path, limit_bytes=MOST_NOTE_BYTES)
     except (NotFound, NotAFile, TooLarge):
         return None
-    return ScannedNote(path, file.etag, tuple(_tasks(path, file.content, rules)))
+    version = NoteVersion(file.etag, _marks(file.stat.settled()))
+    return ScannedNote(path, version, tuple(_tasks(path, file.content, rules)))
 
 
-def survey(vault: Vault, known: Mapping[str, str], rules: TaskRules) -> Survey:
+def survey(vault: Vault, known: Mapping[str, NoteVersion], rules: TaskRules) -> Survey:
     """Read the notes whose version is another than the `known` one; raises `ScanFailed` rather than miss some."""
-    present = [path for path in vault.scan().files if is_note(path)]
+    present = {path: stat for path, stat in vault.scan().files.items() if is_note(path)}
     gone = set(known) - set(present)
-    changed = [note for note in _changed(vault, present, known, rules) if note is not None]
-    by_etag: dict[str, str] = {known[path]: path for path in sorted(gone)}
+    changed: list[ScannedNote] = []
+    same: dict[str, NoteVersion] = {}
+    for path, stat in present.items():
+        before = known.get(path)
+        if before is not None and before.marks == _marks(stat):
+            continue
+        if before and before.etag and (version := _version(vault, path)) and version.etag == before.etag:
+            same[path] = version
+        elif (note := scan_note(vault, path, rules)) is not None:
+            changed.append(note)
+    by_etag: dict[str, str] = {known[path].etag: path for path in sorted(gone)}
     moved = {}
     for note in changed:
-        before = by_etag.pop(note.etag, None) if note.path not in known else None
-        if before is not None:
-            moved[note.path] = before
+        origin = by_etag.pop(note.etag, None) if note.path not in known else None
+        if origin is not None:
+            moved[note.path] = origin
     first_seen = frozenset(note.path for note in changed if note.path not in known and note.path not in moved)
-    return Survey(tuple(changed), tuple(sorted(gone - set(moved.values()))), moved, first_seen)
+    return Survey(tuple(changed), tuple(sorted(gone - set(moved.values()))), moved, first_seen, same)
 
 
-def _changed(
-    vault: Vault, paths: Iterable[str], known: Mapping[str, str], rules: TaskRules
-) -> Iterable[ScannedNote | None]:
-    for path in paths:
-        try:
-            with vault.open(path) as file:
-                same = file.etag == known.get(path)
-        except NotFound:
-            continue
-        yield None if same else scan_note(vault, path, rules)
+def _version(vault: Vault, path: str) -> NoteVersion | None:
+    try:
+        with vault.open(path) as file:
+            return NoteVersion(file.etag, _marks(file.stat.settled()))
+    except (NotFound, NotAFile):
+        return None
+
+
+def _marks(stat: FileStat) -> Marks:
+    return stat.size, stat.mtime_ns, stat.changed_ns
 
 
 def _tasks(path: str, content: bytes, rules: TaskRules) -> Iterable[SeenTask]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Concatenate, ParamSpec
 
 from weave_nn.services.tasks.models import TaskRow
-from weave_nn.services.tasks.repository import TaskRepository
+from weave_nn.services.tasks.repository import UNKNOWN, TaskRepository
 from weave_nn.services.tasks.service.editing import NoteEditor
 from weave_nn.services.tasks.service.reconciling import Reconciler
 from weave_nn.services.tasks.service.rules import TaskRules, local_day
@@ -108,7 +108,7 @@ class TaskSync:
         What an interruption leaves over is found by comparing.
         """
         with self._database.read() as reading:
-            if self._tasks(reading).note_etags():
+            if self._tasks(reading).note_versions():
                 return
         paths = [path for path in self._vault.scan().files if is_note(path)]
         # Reading needs no clock, and one of a test cannot be handed to another process.
@@ -122,9 +122,9 @@ class TaskSync:
 
     def _compare(self, work: UnitOfWork, *, anew: bool) -> None:
         with self._database.read() as reading:
-            known = self._tasks(reading).note_etags()
+            known = self._tasks(reading).note_versions()
         if anew:
-            known = dict.fromkeys(known, "")
+            known = dict.fromkeys(known, UNKNOWN)
         found = survey(self._vault, known, self._rules)
         tasks = self._tasks(work)
         tasks.lock()
@@ -132,6 +132,7 @@ class TaskSync:
         for path, previous_path in found.moved.items():
             tasks.rename_note(previous_path, path)
         self._reconciler(work).apply(found.changed, found.gone, quiet=found.first_seen)
+        tasks.remember_notes(found.same)
         self._resume(work, unsettled)
 
     def _resume(self, work: UnitOfWork, unsettled: list[tuple[TaskRow, str | None]]) -> None:
