@@ -36,8 +36,8 @@ class Background(Protocol):
         """Finish what is in flight and end."""
 
 
-def server_limits(settings: Settings) -> ServerLimits:
-    """What a process with these settings may ask of a database server; it is known there by its host and number."""
+def server_limits(settings: Settings, process: str) -> ServerLimits:
+    """What a process may ask of a database server, where it is known by what it is, its host and its number."""
     return ServerLimits(
         writer_connections=settings.database_writer_connections,
         reader_connections=settings.database_reader_connections,
@@ -45,7 +45,7 @@ def server_limits(settings: Settings) -> ServerLimits:
         statement_timeout_seconds=settings.database_statement_timeout_seconds,
         lock_timeout_seconds=settings.database_lock_timeout_seconds,
         idle_transaction_timeout_seconds=settings.database_idle_transaction_timeout_seconds,
-        name=f"weave-nn {socket.gethostname()[:32]}/{os.getpid()}",
+        name=f"weave-nn {process[:20]} {socket.gethostname()[:15]}/{os.getpid()}",
     )
 
 
@@ -61,10 +61,13 @@ class Runtime:
     leases: Leases
 
     @classmethod
-    def open(cls, settings: Settings, instance: Instance) -> "Runtime":
-        """Open the vault and name the database; nothing is written yet. Raises `VaultUnusable`, `InvalidInput`."""
+    def open(cls, settings: Settings, instance: Instance, process: str = "tool") -> "Runtime":
+        """Open the vault and name the database; nothing is written yet. Raises `VaultUnusable`, `InvalidInput`.
+
+        `process` is what the database server shows of the process, in a word or two.
+        """
         vault = Vault(instance.vault, read_only=settings.read_only)
-        database = Database(instance.database_url, limits=server_limits(settings))
+        database = Database(instance.database_url, limits=server_limits(settings, process))
         leases = open_leases(settings.redis_url, instance.data_dir / "leases", vault_id=instance.vault_id)
         bus = open_bus(settings.rabbitmq_url, database, vault_id=instance.vault_id)
         return cls(settings, instance, vault, database, bus, leases)

@@ -53,7 +53,8 @@ class Process:
         *,
         stands_by: bool = False,
     ) -> None:
-        self.runtime = runtime = Runtime.open(settings, instance)
+        what = "all" if parts == frozenset(PARTS) else "+".join(sorted(parts))
+        self.runtime = runtime = Runtime.open(settings, instance, what)
         self.contracts = Contracts(runtime, SERVICES, parts)
         self.composed = [(each, self.contracts.component(each)) for each in SERVICES if each.name in parts]
         self._apart = [
