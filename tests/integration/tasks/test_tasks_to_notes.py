@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -275,6 +276,20 @@ def test_tasks_made_by_ten_clients_at_once_are_each_written_once(stand: Stand, t
     assert lines == Counter({f"- [ ] task {number}-{each}": 1 for number in range(10) for each in range(tasks_each)})
     assert len(stand.all()) == 10 * tasks_each
     assert settled(stand)
+
+
+def test_one_request_that_comes_several_times_at_once_makes_one_task(stand: Stand) -> None:
+    together = threading.Barrier(4)
+
+    def client(number: int) -> str:
+        together.wait()
+        return stand.tasks.create_task(NewTask(f"task {number // 4}"), idempotency_key=f"key {number // 4}").id
+
+    with ThreadPoolExecutor(4) as clients:
+        made = list(clients.map(client, range(12)))
+    stand.carry()
+    assert [len({*made[start : start + 4]}) for start in (0, 4, 8)] == [1, 1, 1]
+    assert sorted(stand.read("Inbox.md").splitlines()) == ["- [ ] task 0", "- [ ] task 1", "- [ ] task 2"]
 
 
 def test_paging_filters_counts_and_queries_agree(stand: Stand) -> None:
