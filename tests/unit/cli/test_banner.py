@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from weave_nn.entrypoints.cli.up import _banner
+from weave_nn.entrypoints.cli.up import PASSWORD, _banner
 from weave_nn.shared.config import load, prepare
 
 
@@ -49,3 +49,17 @@ def test_the_key_is_not_printed_but_where_it_is(vault: Path) -> None:
     banner = _banner(configuration, instance, "http://127.0.0.1:8000")
     assert instance.api_key.get_secret_value() not in banner
     assert str(instance.api_key_file) in banner
+
+
+def test_no_password_is_printed_and_where_it_belongs_is_said(vault: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, scheme in (("DATABASE_URL", "postgresql"), ("RABBITMQ_URL", "amqp"), ("REDIS_URL", "redis")):
+        monkeypatch.setenv(name, f"{scheme}://ada:hunter2@db.example.org/weave")
+    configuration = load({"vault": vault})
+    banner = _banner(configuration, prepare(configuration.settings), "http://127.0.0.1:8000")
+    assert "hunter2" not in banner
+    (client,) = pasted(banner).values()
+    environment = client["env"]
+    assert isinstance(environment, dict)
+    assert environment["DATABASE_URL"] == f"postgresql://ada:{PASSWORD}@db.example.org/weave"
+    assert {"RABBITMQ_URL", "REDIS_URL"} <= environment.keys()
+    assert f"in place of {PASSWORD}" in banner
