@@ -1,5 +1,6 @@
 """What every bus must do; a module for each implementation subclasses `BusCases` and provides the fixture `bus`."""
 
+import errno
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,9 @@ from weave_nn.shared.bus import (
     Worker,
     backlog,
 )
+from weave_nn.shared.bus import worker as working
 from weave_nn.shared.db import Database, UnitOfWork
+from weave_nn.shared.errors import Unavailable
 
 PATIENCE_SECONDS = 60.0
 QUICK = RetryPolicy(delivery_limit=3, first_delay_seconds=0.01, longest_delay_seconds=0.05)
@@ -160,6 +163,14 @@ class BusCases:
         returned = take(bus)
         assert [(each.message, each.attempt) for each in returned] == [(first, 2)]
 
+    def test_an_attempt_that_is_not_counted_leaves_no_trace(self, bus: Bus) -> None:
+        bus.declare([Subscription("q", ["test.#"], ignore)])
+        bus.publish(messages(1))
+        for _ in range(2):
+            bus.retry(take(bus)[0], delay_seconds=0.01, counted=False)
+        bus.retry(take(bus)[0], delay_seconds=0.01)
+        assert take(bus)[0].attempt == 2
+
     def test_a_released_message_comes_back_as_if_it_had_not_been_taken(self, bus: Bus) -> None:
         bus.declare([Subscription("q", ["test.#"], ignore)])
         bus.publish(messages(1, 2))
@@ -270,6 +281,24 @@ class BusCases:
             assert "RuntimeError: no luck with 1" in letter.error
             assert bus.replay([letter.id]) == 1
             eventually(lambda: 1 in recorder.seen)
+        assert bus.dead_letter_count() == 0
+
+    def test_what_fails_for_a_passing_reason_never_becomes_a_dead_letter(
+        self, database: Database, bus: Bus, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(working, "PASSING_SECONDS", 0.01)
+        reasons = [Unavailable("away"), OSError(errno.ENOSPC, "full"), Unavailable("away"), Unavailable("still away")]
+        seen: list[str] = []
+
+        def handle(work: UnitOfWork, event: Event) -> None:
+            del work
+            if reasons:
+                raise reasons.pop()
+            seen.append(event.id)
+
+        with running(database, bus, Subscription("q", ["#"], handle, retry=QUICK)):
+            bus.publish(messages(1))
+            eventually(lambda: len(seen) == 1)
         assert bus.dead_letter_count() == 0
 
     def test_poison_is_a_dead_letter_at_once(self, database: Database, bus: Bus) -> None:

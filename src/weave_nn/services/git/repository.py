@@ -75,6 +75,8 @@ class GitRepository:
 
     def settle(self, done: Sequence[Pending]) -> None:
         """Forget what was committed, unless something was heard of it since."""
+        # Or a row goes between the moment `note` reads it and the moment it writes it.
+        lock(self._session, f"git:{self._vault_id}")
         for each in done:
             self._session.execute(
                 delete(PendingRow).where(self._mine, PendingRow.path == each.path, PendingRow.event_id == each.event_id)

@@ -110,10 +110,11 @@ class EmbeddedBus:
             with self._database.write(durable=False) as work:
                 work.session.execute(_ACK, _tags(deliveries))
 
-    def retry(self, delivery: Delivery, *, delay_seconds: float) -> None:
+    def retry(self, delivery: Delivery, *, delay_seconds: float, counted: bool = True) -> None:
         """Put a message back, to be taken again after a rest; the queue does not wait for it."""
         available_at = datetime.now(UTC) + timedelta(seconds=delay_seconds)
-        self._put_back([delivery], available_at=available_at, lease=None)
+        uncounted = {} if counted else {"attempts": models.delivery.c.attempts - 1}
+        self._put_back([delivery], available_at=available_at, lease=None, **uncounted)
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Put back what was taken and not tried, as if it had not been taken."""

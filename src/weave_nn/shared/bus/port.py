@@ -120,8 +120,11 @@ class Bus(Protocol):
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Remove what was handled, after its transaction was committed."""
 
-    def retry(self, delivery: Delivery, *, delay_seconds: float) -> None:
-        """Put a message back, to be taken again after a rest; the queue does not wait for it."""
+    def retry(self, delivery: Delivery, *, delay_seconds: float, counted: bool = True) -> None:
+        """Put a message back, to be taken again after a rest; the queue does not wait for it.
+
+        Without `counted` this attempt does not count, as if the message had not been taken.
+        """
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Put back what was taken and not tried, as if it had not been taken."""

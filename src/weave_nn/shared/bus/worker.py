@@ -6,12 +6,14 @@ When a handler fails, what shared its transaction is done again, each message in
 bad message harms only itself.
 """
 
+import errno
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import structlog
 
@@ -21,11 +23,14 @@ from weave_nn.shared.bus.event import Event, InvalidEvent
 from weave_nn.shared.bus.loop import Loop
 from weave_nn.shared.bus.port import Bus, Delivery, Subscription
 from weave_nn.shared.db import Database, UnitOfWork
-from weave_nn.shared.errors import Conflict, Unavailable
+from weave_nn.shared.errors import Conflict, Unavailable, WeaveError
 
 WAIT_SECONDS = 1.0
 TRANSACTION_SECONDS = 0.05
 """How long a transaction goes on taking further messages in: others wait for the write lock meanwhile."""
+
+PASSING_SECONDS = 3.0
+"""The rest of a message, give or take half, that fails for what is not its own fault."""
 
 ERROR_LENGTH = 4000
 _PRUNE_SECONDS = 600.0
@@ -125,6 +130,7 @@ class _Consumer:
         self._bus = bus
         self._subscription = subscription
         self._queue = subscription.queue
+        self._handling_seconds = metrics.HANDLING_SECONDS.labels(self._queue)
         self._prune_due = 0.0
 
     def step(self) -> None:
@@ -213,12 +219,18 @@ class _Consumer:
         return begun
 
     def _call_handler(self, work: UnitOfWork, event: Event) -> None:
-        with _request(event), metrics.HANDLING_SECONDS.labels(self._queue).time():
+        with _request(event), self._handling_seconds.time():
             self._subscription.handle(work, event)
 
     def _failed(self, failed: _Work, error: Exception) -> None:
         policy, attempt = self._subscription.retry, failed.delivery.attempt
         log = _log.bind(queue=self._queue, event_id=failed.event.id, type=failed.event.type, attempt=attempt)
+        if _passes(error):
+            delay_seconds = PASSING_SECONDS * random.uniform(0.5, 1.5)  # noqa: S311 - jitter, not a secret
+            log.warning("message_waits", request_id=failed.event.request_id, reason=_text(error))
+            self._bus.retry(failed.delivery, delay_seconds=delay_seconds, counted=False)
+            metrics.RETRIED.labels(self._queue).inc()
+            return
         if isinstance(error, InvalidEvent) or attempt >= policy.delivery_limit:
             log.error("message_dead", request_id=failed.event.request_id, exc_info=error)
             self._bury(failed.delivery, _text(error))
@@ -249,6 +261,16 @@ def _request(event: Event) -> Iterator[None]:
         yield
     finally:
         context.request_id.reset(token)
+
+
+def _passes(error: Exception) -> bool:
+    """Whether what is in the way (a server that is away, a full disk) concerns all messages, and ends some time.
+
+    Such a message is tried until it succeeds: an outage of an hour must not turn everything into dead letters.
+    """
+    if isinstance(error, WeaveError):
+        return error.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.INSUFFICIENT_STORAGE}
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
 def _text(error: Exception) -> str:

@@ -273,14 +273,15 @@ class RabbitBus:
                     attempts.forget(work.session, queue, tried)
             self._consumer.ack(self._names.queue(queue), [_tag(each).held for each in group])
 
-    def retry(self, delivery: Delivery, *, delay_seconds: float) -> None:
+    def retry(self, delivery: Delivery, *, delay_seconds: float, counted: bool = True) -> None:
         """Put a message back, to be taken again after a rest; the queue does not wait for it."""
+        tried = delivery.attempt if counted else delivery.attempt - 1
         with self._database.write() as work:
-            noted = {delivery.message.event_id: delivery.attempt}
+            noted = {delivery.message.event_id: tried}
             attempts.note(work.session, delivery.queue, noted, resting=True)
         copy = properties_of(
             delivery.message,
-            {AGAIN_HEADER: delivery.attempt, REST_HEADER: rest_level(delay_seconds)},
+            {AGAIN_HEADER: tried, REST_HEADER: rest_level(delay_seconds)},
             timestamp=_tag(delivery).held.properties.timestamp,
             expiration=str(round(delay_seconds * 1000)),
         )
