@@ -21,7 +21,11 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "vault"
 WEAVE = Path(sys.executable).with_name("weave")
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+START_SECONDS = 240
+"""For several processes that start at once, on a machine that may have other work."""
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 90) -> Any:
     """Wait for a truthy answer."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
@@ -174,5 +178,5 @@ class Services(Server):
     def wait_ready(self, *ports: int) -> None:
         """Wait until all of them, or those at `ports`, can serve."""
         for port in ports or self.ports.values():
-            wait_until(partial(self._ready, f"http://127.0.0.1:{port}"))
+            wait_until(partial(self._ready, f"http://127.0.0.1:{port}"), START_SECONDS)
         wait_until(lambda: self.get("/ready").status == 200)
