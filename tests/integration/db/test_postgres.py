@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text, update
@@ -13,11 +14,13 @@ from weave_nn.services.git import models as git
 from weave_nn.services.sync import models as sync
 from weave_nn.services.tasks import models as tasks
 from weave_nn.shared import bus
+from weave_nn.shared.contracts import command, database_only, local
 from weave_nn.shared.db import (
     Database,
     DatabaseBusy,
     DatabaseConflict,
     DatabaseUnusable,
+    UnitOfWork,
     lock,
     upgrade,
 )
@@ -113,6 +116,33 @@ def test_one_of_two_in_a_deadlock_is_told_to_try_again(database: Database) -> No
 
     (loser,) = run(change("a", "b"), change("b", "a"))
     assert isinstance(loser, DatabaseConflict)
+
+
+class Counting(Protocol):
+    @command
+    @database_only
+    def add(self, first: str, second: str) -> None: ...
+
+
+def test_both_in_a_deadlock_succeed_where_the_edge_may_repeat_and_each_counts_once(database: Database) -> None:
+    both = threading.Barrier(2)
+    attempts: list[str] = []
+
+    class Counter:
+        def __init__(self, work: UnitOfWork) -> None:
+            self._session = work.session
+
+        def add(self, first: str, second: str) -> None:
+            attempts.append(first)
+            for name in (first, second):
+                self._session.execute(update(COUNTER).where(COUNTER.c.name == name).values(value=COUNTER.c.value + 1))
+                if len(attempts) <= 2 and name == first:
+                    both.wait(60)
+
+    counting = local(Counting, Counter, database)
+    assert run(lambda: counting.add("a", "b"), lambda: counting.add("b", "a")) == []
+    assert len(attempts) == 3
+    assert (value_of(database, "a"), value_of(database, "b")) == (2, 2)
 
 
 def test_connections_that_the_server_closed_are_replaced(database: Database) -> None:
