@@ -41,7 +41,7 @@ def authenticator(settings: Settings, instance: Instance, database: Database) ->
 @contextmanager
 def keyring(settings: Settings, instance: Instance) -> Iterator[Keyring]:
     """The keys of an instance without its server, which may run beside it."""
-    database = Database(instance.database_url, limits=server_limits(settings))
+    database = Database(instance.database_url, limits=server_limits(settings, "keys"))
     try:
         upgrade(database, [SCHEMA])
         yield Keyring(database)

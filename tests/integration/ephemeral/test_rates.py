@@ -18,6 +18,8 @@ from weave_nn.shared.errors import InvalidInput
 from weave_nn.shared.http import Identity, Limits, Scope, Security, create_app
 
 OpenLimiter = Callable[[int], RateLimiter]
+PATIENT = 60.0
+"""A busy machine is no outage."""
 SLOW = 6
 """A minute: what is admitted in a test is the burst, for nothing leaks away so soon."""
 
@@ -32,7 +34,7 @@ async def open_limiter_of(request: pytest.FixtureRequest) -> AsyncIterator[OpenL
     def make(per_minute: int) -> RateLimiter:
         if where is None:
             return MemoryLimiter(per_minute)
-        opened.append(RedisLimiter(where[0], per_minute, prefix=where[1]))
+        opened.append(RedisLimiter(where[0], per_minute, prefix=where[1], timeout_seconds=PATIENT))
         return opened[-1]
 
     yield make
@@ -70,14 +72,14 @@ async def test_it_leaks(open_limiter_of: OpenLimiter) -> None:
 
 
 async def test_processes_on_one_redis_count_together(redis_url: str, redis_prefix: str) -> None:
-    both = [RedisLimiter(redis_url, SLOW, prefix=redis_prefix) for _ in range(2)]
+    both = [RedisLimiter(redis_url, SLOW, prefix=redis_prefix, timeout_seconds=PATIENT) for _ in range(2)]
     assert sum([await admitted(limiter, "ada", SLOW) for limiter in both]) == SLOW
     for limiter in both:
         await limiter.close()
 
 
 async def test_a_clock_that_was_set_back_locks_nobody_out(redis_url: str, redis_prefix: str) -> None:
-    limiter = RedisLimiter(redis_url, SLOW, prefix=redis_prefix)
+    limiter = RedisLimiter(redis_url, SLOW, prefix=redis_prefix, timeout_seconds=PATIENT)
     await limiter.take("ada")
     with Redis.from_url(redis_url) as client:
         (key,) = client.scan_iter(match=f"{redis_prefix}*")
@@ -92,7 +94,7 @@ async def test_without_redis_each_process_counts_by_itself(
     def failed() -> float:
         return REGISTRY.get_sample_value("weave_redis_unreachable_total", {"use": "rate-limit"}) or 0.0
 
-    limiter = RedisLimiter(own_redis.url, SLOW)
+    limiter = RedisLimiter(own_redis.url, SLOW, timeout_seconds=PATIENT)
     assert await admitted(limiter, "ada", SLOW) == SLOW
     own_redis.stop()
     before = failed()

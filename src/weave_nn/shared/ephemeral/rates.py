@@ -75,15 +75,26 @@ class MemoryLimiter:
 
 
 class RedisLimiter:
-    """For all processes on one Redis, which also keeps the time. While it is away each process counts by itself."""
+    """For all processes on one Redis, which also keeps the time.
 
-    def __init__(self, url: str, per_minute: int, *, prefix: str = "weave:", use: str = "rate-limit") -> None:
+    While it does not answer within `timeout_seconds`, each process counts by itself.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        per_minute: int,
+        *,
+        prefix: str = "weave:",
+        use: str = "rate-limit",
+        timeout_seconds: float = TIMEOUT_SECONDS,
+    ) -> None:
         self._prefix = f"{prefix}{use}:"
         self._step_milliseconds = MINUTE_SECONDS * 1000 / per_minute
         self._outage = Outage(use)
         self._alone = MemoryLimiter(per_minute)
         self._silent_until = 0.0
-        self._redis: Redis = connect_async(url, timeout_seconds=TIMEOUT_SECONDS)
+        self._redis: Redis = connect_async(url, timeout_seconds=timeout_seconds)
         self._count = self._redis.register_script(_TAKE)
 
     async def take(self, caller: str) -> float:
