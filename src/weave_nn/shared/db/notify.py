@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 PROBE_SECONDS = 30.0
 """How long a silent connection is believed in."""
 
+SHARING_SECONDS = 0.01
+"""How long after a notice the next one waits at least, for others to share it; the first of a burst goes at once."""
+
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 
@@ -125,6 +128,8 @@ class Notifier:
             channels, self._unsent = self._unsent, set()
         for channel in channels:
             connection.execute("SELECT pg_notify(%s, %s)", (listened, channel))
+        if channels:
+            self._stopping.wait(SHARING_SECONDS)
 
 
 def _reason(error: Exception) -> str:
