@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,7 @@ from weave_nn.shared.bus import (
     backlog,
 )
 from weave_nn.shared.bus import worker as working
+from weave_nn.shared.bus.rabbitmq import attempts
 from weave_nn.shared.db import Database, UnitOfWork
 from weave_nn.shared.errors import Unavailable
 
@@ -300,6 +302,28 @@ class BusCases:
             bus.publish(messages(1))
             eventually(lambda: len(seen) == 1)
         assert bus.dead_letter_count() == 0
+
+    @pytest.mark.parametrize("tried", [False, True])
+    def test_what_was_taken_while_the_database_was_away_is_handled_when_it_is_back(
+        self, database: Database, bus: Bus, monkeypatch: pytest.MonkeyPatch, *, tried: bool
+    ) -> None:
+        bus.declare([Subscription("q", ["#"], ignore)])
+        bus.publish(messages(*range(10)))
+        if tried:
+            for each in take(bus):
+                bus.retry(each, delay_seconds=0.01)
+        failures = [Unavailable("away")] * 3
+        for place, name in ((working.inbox, "handled"), (attempts, "known")):
+
+            def failing(*arguments: Any, really: Any = getattr(place, name)) -> Any:
+                if failures:
+                    raise failures.pop()
+                return really(*arguments)
+
+            monkeypatch.setattr(place, name, failing)
+        recorder = Recorder()
+        with running(database, bus, Subscription("q", ["#"], recorder, batch_size=1)):
+            eventually(lambda: set(recorder.seen) == set(range(10)))
 
     def test_poison_is_a_dead_letter_at_once(self, database: Database, bus: Bus) -> None:
         calls: list[int] = []

@@ -70,6 +70,19 @@ class Load:
         """Wait until more was changed: announcing needs no broker."""
         eventually(functools.partial(_has_grown, self.ledger, self.ledger.stat().st_size + GROWTH_BYTES))
 
+    def handles(self) -> None:
+        """Wait until more was handled."""
+        database = Database(f"sqlite:///{self.database_path}")
+        before = _effects(database)
+        eventually(lambda: _effects(database) > before + PROCESSES * 50)
+        database.close()
+
+
+def _effects(database: Database) -> int:
+    with database.read() as work:
+        count: int = work.session.scalar(text("SELECT count(*) FROM effect")) or 0
+        return count
+
 
 def _has_grown(file: Path, size: int) -> bool:
     return file.stat().st_size > size

@@ -11,6 +11,7 @@ from weave_nn.entrypoints.cli.options import DataDirOption, JsonOption, VaultArg
 from weave_nn.entrypoints.cli.output import print_json, print_table, printable, wants_json
 
 if TYPE_CHECKING:
+    from weave_nn.entrypoints.monolith import Offline
     from weave_nn.shared.bus import Bus, DeadLetter, Message
 
 FOLLOW_SECONDS = 0.3
@@ -118,14 +119,52 @@ def replay(
         raise typer.Exit(1)
 
 
+@app.command()
+def collect(
+    url: Annotated[str, typer.Argument(help="The broker that was used before, as RABBITMQ_URL named it.")],
+    *,
+    vault: Annotated[str | None, typer.Option(help="The folder of notes. Default: WEAVE_VAULT.")] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Go back from RabbitMQ to the database.
+
+    Fetches what still waits, rests or is dead in a broker. Stop every weave process first, and unset RABBITMQ_URL.
+
+    \b
+    weave events collect amqp://weave:secret@broker/notes --vault ~/Notes
+    """
+    from weave_nn.shared.bus import EmbeddedBus, move_back
+    from weave_nn.shared.errors import Conflict
+
+    with _opened(vault=vault, data_dir=data_dir) as offline:
+        runtime = offline.runtime
+        if not isinstance(runtime.bus, EmbeddedBus):
+            raise Conflict(
+                "RABBITMQ_URL is set: what is fetched from the broker would go back to it.",
+                hint="Unset it first.",
+            )
+        moved = move_back(url, runtime.database, runtime.bus, vault_id=runtime.vault_id)
+    if wants_json(chosen=as_json):
+        print_json({"moved": moved})
+    else:
+        typer.echo(f"{moved} messages moved into the database; `weave up` handles them.")
+
+
 @contextmanager
 def _bus(**options: Any) -> Iterator["Bus"]:
+    with _opened(**options) as offline:
+        yield offline.runtime.bus
+
+
+@contextmanager
+def _opened(**options: Any) -> Iterator["Offline"]:
     settings = load_settings(**options).settings
     instance = open_instance(settings)
     from weave_nn.entrypoints import monolith
 
     with monolith.offline(settings, instance) as offline:
-        yield offline.bus
+        yield offline
 
 
 def _print_messages(messages: Iterable["Message"], *, in_json: bool) -> None:

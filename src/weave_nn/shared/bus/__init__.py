@@ -10,7 +10,7 @@ from weave_nn.shared.bus.embedded import EmbeddedBus
 from weave_nn.shared.bus.event import MAX_EVENT_BYTES, Announcement, Event, EventTooLarge, InvalidEvent
 from weave_nn.shared.bus.metrics import BusCollector
 from weave_nn.shared.bus.models import SCHEMA
-from weave_nn.shared.bus.opening import open_bus
+from weave_nn.shared.bus.opening import move_back, open_bus
 from weave_nn.shared.bus.outbox import Backlog, Outbox, backlog
 from weave_nn.shared.bus.port import Bus, DeadLetter, Delivery, Message, RetryPolicy, Subscription
 from weave_nn.shared.bus.relay import Relay
@@ -36,5 +36,6 @@ __all__ = [
     "Subscription",
     "Worker",
     "backlog",
+    "move_back",
     "open_bus",
 ]

@@ -38,6 +38,8 @@ from weave_nn.shared.errors import InvalidInput, TooLarge
 MAX_EVENT_BYTES = 256 * 1024
 """The largest event on the wire: an event says *look here*, it does not carry the thing."""
 
+# Made once: `json.dumps` with arguments makes an encoder for every call.
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _WORD = r"[A-Za-z0-9_-]+"
 _TYPE = rf"^{_WORD}(\.{_WORD})*$"
 _SCHEMA_PREFIX = "urn:weave-nn:event:"
@@ -88,7 +90,7 @@ class Event:
         }
         present = {name: value for name, value in attributes.items() if value is not None}
         try:
-            text = json.dumps(present, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            text = _encode(present)
             size_bytes = len(text.encode())
         except (TypeError, ValueError) as error:
             raise InvalidEvent(f"The event {self.type} cannot be written as JSON: {error}.") from error

@@ -1,11 +1,15 @@
 """Which bus a process uses."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 from weave_nn.shared.bus.embedded import EmbeddedBus
 from weave_nn.shared.bus.port import Bus
 from weave_nn.shared.db import Database
 from weave_nn.shared.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from weave_nn.shared.bus.rabbitmq import RabbitBus
 
 
 def open_bus(rabbitmq_url: str | None, database: Database, *, vault_id: str) -> Bus:
@@ -15,6 +19,22 @@ def open_bus(rabbitmq_url: str | None, database: Database, *, vault_id: str) -> 
     """
     if rabbitmq_url is None:
         return EmbeddedBus(database)
+    return _broker(rabbitmq_url, database, vault_id)
+
+
+def move_back(rabbitmq_url: str, database: Database, embedded: EmbeddedBus, *, vault_id: str) -> int:
+    """Move everything that waits, rests or is dead from a broker into `embedded`; returns how many messages.
+
+    Nothing else may use the broker meanwhile. Raises what `open_bus` raises, and `Unavailable`.
+    """
+    broker = _broker(rabbitmq_url, database, vault_id)
+    try:
+        return broker.move_to(embedded)
+    finally:
+        broker.close()
+
+
+def _broker(rabbitmq_url: str, database: Database, vault_id: str) -> "RabbitBus":
     try:
         importlib.import_module("pika")
     except ImportError as error:

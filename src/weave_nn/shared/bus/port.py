@@ -127,7 +127,7 @@ class Bus(Protocol):
         """
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
-        """Put back what was taken and not tried, as if it had not been taken."""
+        """Put back what was taken and not tried, as if it had not been taken; what is settled already is left alone."""
 
     def dead_letter(self, delivery: Delivery, error: str) -> None:
         """Take a message out of its queue for good, and keep it with the error for an operator."""

@@ -11,7 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -143,6 +143,17 @@ class _Consumer:
             lease_seconds=subscription.lease_seconds,
             wait_seconds=WAIT_SECONDS,
         )
+        try:
+            self._settle(deliveries)
+        except BaseException:
+            # What is not settled would stay with this process, where nobody takes it again.
+            with suppress(Unavailable):
+                self._bus.release(deliveries)
+            raise
+        self._prune()
+
+    def _settle(self, deliveries: Sequence[Delivery]) -> None:
+        subscription = self._subscription
         # After half of the lease nothing further is begun, so that it is not handled here and elsewhere at once.
         deadline = time.monotonic() + subscription.lease_seconds / 2
         waiting = self._unhandled(self._readable(deliveries))
@@ -151,7 +162,6 @@ class _Consumer:
                 self._bus.release([each.delivery for each in waiting])
                 break
             waiting = waiting[self._handle(waiting) :]
-        self._prune()
 
     def _readable(self, deliveries: Sequence[Delivery]) -> list[_Work]:
         readable = []

@@ -233,7 +233,11 @@ class RabbitBus:
         ]
         if not any(_tag(each).tried for each in deliveries):
             return deliveries
-        return self._taken_again(queue, deliveries)
+        try:
+            return self._taken_again(queue, deliveries)
+        except BaseException:
+            self._consumer.put_back(name, held)
+            raise
 
     def _taken_again(self, queue: str, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
         """Give those that were tried their number of attempts, and note the attempt that begins now."""
@@ -296,8 +300,12 @@ class RabbitBus:
         for each in deliveries:
             queues.setdefault(each.queue, []).append(each)
         for queue, group in queues.items():
-            self._note_untried(queue, [each for each in group if _tag(each).tried])
-            self._consumer.put_back(self._names.queue(queue), [_tag(each).held for each in group])
+            name = self._names.queue(queue)
+            ours = [each for each in group if self._consumer.is_unsettled(name, _tag(each).held)]
+            try:
+                self._note_untried(queue, [each for each in ours if _tag(each).tried])
+            finally:
+                self._consumer.put_back(name, [_tag(each).held for each in ours])
 
     def _note_untried(self, queue: str, deliveries: Sequence[Delivery]) -> None:
         counts = {each.message.event_id: each.attempt - 1 for each in deliveries}

@@ -92,7 +92,9 @@ class Consumer:
         if mailbox is not None:
             with mailbox.changed:
                 if not mailbox.left:
-                    mailbox.waiting.extendleft(reversed([each for each in held if each.epoch == mailbox.epoch]))
+                    there = {each.tag for each in mailbox.waiting}
+                    ours = [each for each in held if each.epoch == mailbox.epoch and each.tag not in there]
+                    mailbox.waiting.extendleft(reversed(ours))
                     mailbox.changed.notify_all()
 
     def ack(self, queue: str, held: Iterable[Held]) -> None:
@@ -109,6 +111,11 @@ class Consumer:
             for tag in tags:
                 del mailbox.unsettled[tag]
         self._wire.submit(partial(_acknowledge, channel, oldest, sorted(tag for tag in tags if tag > oldest)))
+
+    def is_unsettled(self, queue: str, held: Held) -> bool:
+        """Whether it is still ours to settle."""
+        mailbox = self._mailboxes.get(queue)
+        return mailbox is not None and held.epoch == mailbox.epoch and held.tag in mailbox.unsettled
 
     def held(self, queue: str) -> int:
         """How many messages of a queue this process has and has not settled."""
