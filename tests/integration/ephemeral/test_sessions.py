@@ -5,7 +5,9 @@ from weave_nn.shared.ephemeral.sessions import SessionDirectory
 
 
 async def test_a_session_is_where_it_was_last_kept_until_it_ends(redis_url: str, redis_prefix: str) -> None:
-    here, there = (SessionDirectory(redis_url, idle_seconds=60, prefix=redis_prefix) for _ in range(2))
+    here, there = (
+        SessionDirectory(redis_url, idle_seconds=60, prefix=redis_prefix, timeout_seconds=60) for _ in range(2)
+    )
     assert await there.where("s") is None
     await here.keep("s", "http://127.0.0.1:1")
     assert await there.where("s") == "http://127.0.0.1:1"
@@ -18,7 +20,7 @@ async def test_a_session_is_where_it_was_last_kept_until_it_ends(redis_url: str,
 
 
 async def test_a_session_that_nobody_uses_is_forgotten(redis_url: str, redis_prefix: str) -> None:
-    directory = SessionDirectory(redis_url, idle_seconds=1, prefix=redis_prefix)
+    directory = SessionDirectory(redis_url, idle_seconds=1, prefix=redis_prefix, timeout_seconds=60)
     await directory.keep("s", "http://127.0.0.1:1")
     async with asyncio.timeout(60):
         while await directory.where("s") is not None:  # noqa: ASYNC110 - the server tells nobody
@@ -27,7 +29,7 @@ async def test_a_session_that_nobody_uses_is_forgotten(redis_url: str, redis_pre
 
 
 async def test_without_redis_nobody_knows_and_nothing_fails(own_redis: OwnRedis) -> None:
-    directory = SessionDirectory(own_redis.url, idle_seconds=60)
+    directory = SessionDirectory(own_redis.url, idle_seconds=60, timeout_seconds=60)
     await directory.keep("s", "http://127.0.0.1:1")
     own_redis.stop()
     assert await directory.where("s") is None

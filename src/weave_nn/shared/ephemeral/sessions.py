@@ -20,11 +20,13 @@ TIMEOUT_SECONDS = 0.5
 class SessionDirectory:
     """Addresses of processes by the sessions that live there; an entry ends `idle_seconds` after it was last kept."""
 
-    def __init__(self, url: str, *, idle_seconds: float, prefix: str = "weave:") -> None:
+    def __init__(
+        self, url: str, *, idle_seconds: float, prefix: str = "weave:", timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
         self._prefix = f"{prefix}mcp-session:"
         self._idle_seconds = max(1, round(idle_seconds))
         self._outage = Outage("sessions")
-        self._redis: Redis = connect_async(url, timeout_seconds=TIMEOUT_SECONDS)
+        self._redis: Redis = connect_async(url, timeout_seconds=timeout_seconds)
 
     async def keep(self, session_id: str, address: str) -> None:
         """The session lives at `address`, and was used now."""
