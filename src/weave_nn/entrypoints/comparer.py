@@ -18,7 +18,7 @@ def main() -> None:
     settings = load({}).settings
     instance = prepare(settings)
     configure_logging("warning", "json")
-    database = Database(instance.database_url, limits=server_limits(settings))
+    database = Database(instance.database_url, limits=server_limits(settings, "comparer"))
     comparer = Comparer(Rollouts(database, instance.vault_id), database, instance.vault_id)
     try:
         uvicorn.run(

@@ -46,7 +46,7 @@ _COMPARER_STOP_SECONDS = 5.0
 
 def open_database(settings: Settings, instance: Instance) -> Database:
     """The database of rollouts, with the tables that the gateway needs brought up."""
-    database = Database(instance.database_url, limits=server_limits(settings))
+    database = Database(instance.database_url, limits=server_limits(settings, "gateway"))
     upgrade(database, [shared_bus.SCHEMA, identity_models.SCHEMA, models.SCHEMA])
     return database
 

@@ -18,6 +18,7 @@ import structlog
 from weave_nn.gateway.envoy.admin import SideCounts
 from weave_nn.gateway.envoy.edge import Edge
 from weave_nn.gateway.envoy.files import write
+from weave_nn.gateway.envoy.front import Front
 from weave_nn.gateway.envoy.process import ConfigurationRefused, EnvoyProcess
 from weave_nn.gateway.envoy.rendering import render, version
 from weave_nn.gateway.guard import WINDOW_SECONDS, Seen, Watch, usual_milliseconds
@@ -36,6 +37,7 @@ _GUARD_SECONDS = 0.5
 _TELL_SECONDS = 1.0
 _CONFIRM_SECONDS = 10.0
 _CONFIRM_LOOK_SECONDS = 0.001
+_USUAL_SECONDS = 0.5
 _SHADOW_PERCENT = 10
 _WATCHED = frozenset({State.SHADOWING, State.ROLLING, State.SOAKING, State.PAUSED})
 
@@ -70,6 +72,7 @@ class Control:
         self._edge = edge
         self._folder = folder
         self._envoy = envoy
+        self._front = Front(edge.place)
         self._files: dict[str, str] = {}
         self._version = -1
         self._problem = ""
@@ -114,6 +117,7 @@ class Control:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
+        self._front.close()
         if self._envoy.pid is not None:
             self._envoy.drain()
         self._envoy.stop()
@@ -166,7 +170,9 @@ class Control:
         self._serve(render(edge, str(self._folder)))
         self._edge = edge
         # What is counted for a step begins before anybody knows that it is served.
-        self._survive("guard", self._guard)
+        for rollout in rollouts:
+            if rollout.state in _WATCHED:
+                self._watch(rollout, self._counters(rollout))
         self._version, self._problem = changed, ""
         self._tell()
         log.info("gateway_serves", version=changed, milliseconds=round((time.monotonic() - begun) * 1000, 1))
@@ -179,7 +185,7 @@ class Control:
                 write(self._folder, "cds.json", _both(files["cds.json"], before["cds.json"]))
                 self._confirm_written("cds.json")
             write(self._folder, "rds.json", files["rds.json"])
-            self._confirm_written("rds.json")
+            self._confirm_routes(version(files["rds.json"]))
             if files["cds.json"] != before["cds.json"]:
                 write(self._folder, "cds.json", files["cds.json"])
                 self._confirm_written("cds.json")
@@ -192,6 +198,15 @@ class Control:
     def _confirm(self, *names: str) -> None:
         for name in names:
             self._confirm_written(name)
+
+    def _confirm_routes(self, wanted: str) -> None:
+        """Wait until answers name this version; Envoy's statistics, which cost more, are asked when it takes long."""
+        deadline = time.monotonic() + _USUAL_SECONDS
+        while time.monotonic() < deadline:
+            if self._front.version() == wanted:
+                return
+            time.sleep(_CONFIRM_LOOK_SECONDS)
+        self._confirm_written("rds.json")
 
     def _confirm_written(self, name: str) -> None:
         """Wait until Envoy serves what stands in the file. Raises `ConfigurationRefused`."""
@@ -227,10 +242,7 @@ class Control:
     def _look_at(self, rollout: Rollout) -> None:
         now, share = time.monotonic(), self._edge.share(rollout)
         counters = self._counters(rollout)
-        key = (rollout.id, rollout.stepped_at, share)
-        watched = self._watched.get(rollout.service)
-        if watched is None or watched.key != key:
-            watched = self._watched[rollout.service] = _Watched(key, Watch(now, counters))
+        watched = self._watch(rollout, counters)
         watched.verdict = watched.watch.look(now, counters, rollout.policy, rolling=share > 0)
         self._keep(rollout, watched, counters, now)
         if watched.verdict.kind == "breached" and share > 0:
@@ -238,6 +250,14 @@ class Control:
             self._rollouts.roll_back(rollout.service, who=GUARD, why=watched.verdict.reason)
         elif watched.verdict.kind == "passed":
             self._go_on(rollout, watched.verdict.reason)
+
+    def _watch(self, rollout: Rollout, counters: Seen) -> _Watched:
+        """The memory of the present step, which begins anew with every step."""
+        key = (rollout.id, rollout.stepped_at, self._edge.share(rollout))
+        watched = self._watched.get(rollout.service)
+        if watched is None or watched.key != key:
+            watched = self._watched[rollout.service] = _Watched(key, Watch(time.monotonic(), counters))
+        return watched
 
     def _go_on(self, rollout: Rollout, why: str) -> None:
         if rollout.state is State.ROLLING and rollout.percent == 100:

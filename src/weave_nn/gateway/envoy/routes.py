@@ -21,6 +21,9 @@ from weave_nn.gateway.places import CONTROL as CONTROL_PATH
 from weave_nn.gateway.places import PREFIXES, SESSIONS
 from weave_nn.gateway.rollout import BUCKETS, Rollout
 
+SERVED_PATH = "/-/served"
+"""Answered by Envoy itself: the version that it serves stands in the header, as in every answer."""
+
 _SESSION = "mcp-session-id"
 _READS = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
 _TO_STABLE_ONCE = {
@@ -53,6 +56,7 @@ def route_configuration(edge: Edge, version: str) -> dict[str, Any]:
 
 
 def _routes(edge: Edge) -> Iterator[dict[str, Any]]:
+    yield {"match": {"path": SERVED_PATH}, "direct_response": {"status": 204}}
     yield _too_large(edge.limits.body_bytes)
     silence = {"timeout": "0s", "idle_timeout": f"{edge.limits.silence_seconds:g}s"}
     for path in (CONTROL_PATH, "/metrics"):
