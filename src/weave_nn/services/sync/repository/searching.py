@@ -152,9 +152,9 @@ class NoteFinder:
 
     def _is_crowded(self, searched: Condition, conditions: Sequence[ColumnElement[bool]]) -> bool:
         """Whether too many notes fit to rank them; the `conditions` are looked at only if so many fit the text."""
-        ids = self._fulltext.matching(searched).distinct()
-        if not self._has_more(ids):
+        if not self._fulltext.more_than(self._session, searched, RANKED_LIMIT):
             return False
+        ids = self._fulltext.matching(searched).distinct()
         return not conditions or self._has_more(select(FileRow.id).where(*conditions, FileRow.id.in_(ids)))
 
     def _has_more(self, query: Select[*tuple[Any, ...]]) -> bool:

@@ -37,6 +37,9 @@ class FullText(Protocol):
     def matching(self, condition: Condition) -> Select[Any]:
         """Select the ids of the notes that fit; `condition` is no bare `Not`."""
 
+    def more_than(self, session: Session, condition: Condition, notes: int) -> bool:
+        """Whether more than so many notes fit; `condition` is no bare `Not`."""
+
     def fits(self, condition: Condition, note_id: Any) -> ColumnElement[bool]:
         """Whether the note with this id fits, as `note_id in matching(condition)`; quicker where few are asked for."""
 

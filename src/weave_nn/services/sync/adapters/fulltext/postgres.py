@@ -98,6 +98,10 @@ class PostgresFullText:
         """See `FullText`."""
         return _notes(condition)
 
+    def more_than(self, session: Session, condition: Condition, notes: int) -> bool:
+        """See `FullText`."""
+        return session.scalar(self.matching(condition).distinct().limit(1).offset(notes)) is not None
+
     def fits(self, condition: Condition, note_id: Any) -> ColumnElement[bool]:
         """See `FullText`: the planner decides which side is looked at first."""
         looked_up: ColumnElement[bool] = note_id.in_(self.matching(condition))

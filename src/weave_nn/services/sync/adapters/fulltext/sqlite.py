@@ -60,6 +60,7 @@ _COUNTS = text(
     " WHERE note_search MATCH '\"' || asked.value || '\"' LIMIT :most)) AS notes"
     " FROM json_each(:terms) AS asked"
 )
+_MORE = text("SELECT 1 FROM note_search WHERE note_search MATCH :expression LIMIT 1 OFFSET :notes")
 _SEARCH = table("note_search", column("rowid", Integer), column("note_search"))
 
 
@@ -100,6 +101,11 @@ class SqliteFullText:
     def matching(self, condition: Condition) -> Select[Any]:
         """See `FullText`."""
         return select(_SEARCH.c.rowid).where(_SEARCH.c.note_search.op("MATCH")(_expression(condition)))
+
+    def more_than(self, session: Session, condition: Condition, notes: int) -> bool:
+        """See `FullText`."""
+        asked = {"expression": _expression(condition), "notes": notes}
+        return session.execute(_MORE, asked).one_or_none() is not None
 
     def fits(self, condition: Condition, note_id: Any) -> ColumnElement[bool]:
         """See `FullText`."""
