@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from weave_nn.shared.bus import (
     Subscription,
     Worker,
     backlog,
+    inbox,
 )
 from weave_nn.shared.bus import worker as working
 from weave_nn.shared.bus.rabbitmq import attempts
@@ -95,6 +97,12 @@ def ignore(work: UnitOfWork, event: Event) -> None:
 def announce(database: Database, *announcements: Announcement) -> None:
     with database.write() as work:
         Outbox(work.session, "test", "v").announce(*announcements)
+
+
+def failing_first(failures: list[Unavailable], then: Callable[..., Any], *arguments: Any) -> Any:
+    if failures:
+        raise failures.pop()
+    return then(*arguments)
 
 
 @contextmanager
@@ -313,14 +321,8 @@ class BusCases:
             for each in take(bus):
                 bus.retry(each, delay_seconds=0.01)
         failures = [Unavailable("away")] * 3
-        for place, name in ((working.inbox, "handled"), (attempts, "known")):
-
-            def failing(*arguments: Any, really: Any = getattr(place, name)) -> Any:
-                if failures:
-                    raise failures.pop()
-                return really(*arguments)
-
-            monkeypatch.setattr(place, name, failing)
+        for place, name in ((inbox, "handled"), (attempts, "known")):
+            monkeypatch.setattr(place, name, partial(failing_first, failures, getattr(place, name)))
         recorder = Recorder()
         with running(database, bus, Subscription("q", ["#"], recorder, batch_size=1)):
             eventually(lambda: set(recorder.seen) == set(range(10)))
