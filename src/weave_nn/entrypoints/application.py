@@ -1,15 +1,11 @@
 """The HTTP application of a process: the routes of the services that it composes, and the MCP face where it has it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
-from mcp.server.transport_security import TransportSecuritySettings
-from starlette.types import ASGIApp
 
 from weave_nn import __version__
 from weave_nn.entrypoints.authentication import authenticator
@@ -19,25 +15,22 @@ from weave_nn.shared.contracts import methods
 from weave_nn.shared.contracts.remote import path_of
 from weave_nn.shared.contracts.serving import contract_router
 from weave_nn.shared.ephemeral.rates import RateLimiter, open_limiter
-from weave_nn.shared.ephemeral.sessions import SessionDirectory
 from weave_nn.shared.errors import NotFound
 from weave_nn.shared.http import Limits, ReadinessCheck, Security, create_app
-from weave_nn.shared.mcp import VaultServer
-from weave_nn.shared.mcp.access import SessionOwners
 from weave_nn.shared.observability import new_registry
+
+if TYPE_CHECKING:
+    from weave_nn.entrypoints.mcp_face import McpFace
 
 log = structlog.get_logger(__name__)
 
-MCP_PATH = "/mcp"
-MCP_SESSIONS = 1000
-MCP_IDLE_SECONDS = 1800.0
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 def application(
     runtime: Runtime,
     composed: Sequence[tuple[Service, Component]],
-    mcp: VaultServer | None,
+    face: "McpFace | None",
     checks: Sequence[ReadinessCheck],
 ) -> FastAPI:
     """The application; nothing runs before it is served."""
@@ -47,17 +40,6 @@ def application(
     registry.register(BusCollector(runtime.database, runtime.bus, lambda error: log.warning("metrics", error=error)))
 
     credentials = authenticator(settings, runtime.instance, runtime.database)
-    face = None if mcp is None else _mcp_face(runtime, mcp)
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(run_sync, credentials.close)
-            if mcp is not None:
-                await stack.enter_async_context(mcp.session_manager.run())
-            if face is not None:
-                stack.push_async_callback(face.close)
-            yield
 
     return create_app(
         title="Weave-NN",
@@ -67,7 +49,9 @@ def application(
             authenticator=credentials,
             public_paths=frozenset().union(*(part.public_paths for part in parts)),
             # The MCP face asks for the scope `write` by itself, tool by tool.
-            reading_paths=frozenset({MCP_PATH, *_queries(composed)}).union(*(part.reading_paths for part in parts)),
+            reading_paths=frozenset({*([] if face is None else [face.path]), *_queries(composed)}).union(
+                *(part.reading_paths for part in parts)
+            ),
             allowed_hosts=frozenset(settings.allowed_hosts),
             allowed_origins=frozenset(settings.cors_origins),
         ),
@@ -79,10 +63,10 @@ def application(
             per_identity=_limiter(runtime, "identity", settings.rate_limit_per_minute),
         ),
         checks=checks,
-        mounts={} if face is None else {MCP_PATH: face.app},
+        mounts={} if face is None else {face.path: face.app},
         dialects={prefix: dialect for part in parts for prefix, dialect in part.dialects.items()},
-        lifespan=lifespan,
-        on_shutdown=None if mcp is None else mcp.end_streams,
+        lifespan=None if face is None else face.lifespan,
+        on_shutdown=None if face is None else face.end_streams,
         registry=registry,
     )
 
@@ -118,37 +102,3 @@ def _queries(composed: Sequence[tuple[Service, Component]]) -> Iterable[str]:
     for service, _ in composed:
         for contract in service.contracts:
             yield from (path_of(service.prefix, name) for name, kind in methods(contract).items() if kind == "query")
-
-
-@dataclass(frozen=True, slots=True)
-class _McpFace:
-    app: ASGIApp
-    close: Callable[[], Awaitable[None]]
-
-
-def _mcp_face(runtime: Runtime, mcp: VaultServer) -> _McpFace:
-    app = SessionOwners(_mcp_app(mcp))
-    if runtime.settings.redis_url is None:
-        return _McpFace(app, _nothing)
-    from weave_nn.shared.mcp.relaying import SessionRelay  # noqa: PLC0415 - with its HTTP client, only where it is used
-
-    prefix = f"weave:{runtime.vault_id}:"
-    directory = SessionDirectory(runtime.settings.redis_url, idle_seconds=MCP_IDLE_SECONDS, prefix=prefix)
-    relay = SessionRelay(app, directory)
-    return _McpFace(relay, relay.close)
-
-
-async def _nothing() -> None:
-    """A process by itself has opened nothing."""
-
-
-def _mcp_app(mcp: VaultServer) -> ASGIApp:
-    return mcp.streamable_http_app(
-        streamable_http_path=MCP_PATH,
-        # Clients of the revisions until 2025-11-25 have sessions, or they could not be told of changes; those of
-        # 2026-07-28 never have any. Answers that come with progress are streams.
-        session_idle_timeout=MCP_IDLE_SECONDS,
-        max_sessions=MCP_SESSIONS,
-        # Host and Origin are checked for every route by our own edge already.
-        transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
-    )

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from fastapi import APIRouter
 from sqlalchemy import Connection
@@ -20,8 +20,10 @@ from weave_nn.shared.config import Instance, Settings
 from weave_nn.shared.db import Database, SchemaTree, ServerLimits, UnitOfWork
 from weave_nn.shared.ephemeral.leases import Leases, open_leases
 from weave_nn.shared.http import Dialect, ReadinessCheck
-from weave_nn.shared.mcp import VaultServer
 from weave_nn.vault.store import Vault
+
+if TYPE_CHECKING:
+    from weave_nn.shared.mcp import VaultServer
 
 _Contract = TypeVar("_Contract")
 
@@ -172,7 +174,7 @@ class Service:
     prefix: str
     contracts: tuple[type, ...]
     compose: Callable[[Runtime, Asking], Component]
-    register_tools: Callable[[VaultServer, Runtime, Asking], None] = lambda _server, _runtime, _contracts: None
+    register_tools: Callable[["VaultServer", Runtime, Asking], None] = lambda _server, _runtime, _contracts: None
     apart: tuple[Part, ...] = ()
 
     @property

@@ -4,10 +4,10 @@ import functools
 import gc
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI
 
-from weave_nn import __version__
 from weave_nn.entrypoints.application import application
 from weave_nn.entrypoints.composition import Alone, Background, Component, Part, Runtime, Service
 from weave_nn.entrypoints.moving import MoveKeeper
@@ -22,7 +22,10 @@ from weave_nn.shared.ephemeral.leases import FileLeases
 from weave_nn.shared.errors import Unavailable
 from weave_nn.shared.http import ReadinessCheck
 from weave_nn.shared.identity import models as identity_models
-from weave_nn.shared.mcp import VaultServer
+
+if TYPE_CHECKING:
+    from weave_nn.entrypoints.mcp_face import McpFace
+    from weave_nn.shared.mcp import VaultServer
 
 RELAY = Part("relay", 8012, "carries announced events from the database to the bus")
 MCP = Part("mcp", 8013, "the Model Context Protocol at /mcp, with the tools of all services")
@@ -68,7 +71,7 @@ class Process:
             Worker(runtime.database, runtime.bus, subscriptions, vault_id=runtime.vault_id) if subscriptions else None
         )
         self._relay = Relay(runtime.database, runtime.bus) if RELAY.name in parts else None
-        self.mcp = mcp_server(runtime, self.contracts) if MCP.name in parts else None
+        self.mcp = self._mcp_server() if MCP.name in parts else None
         singles = [(Single(runtime.leases, each.name, each.make), each) for each in self._alone()]
         self._to_start = self._background([single for single, _ in singles])
         self.checks = list(self._checks(singles))
@@ -81,7 +84,7 @@ class Process:
     @functools.cached_property
     def app(self) -> FastAPI:
         """The HTTP application; made when it is asked for, because `weave mcp` has none."""
-        return application(self.runtime, self.composed, self.mcp, self.checks)
+        return application(self.runtime, self.composed, self._mcp_face(), self.checks)
 
     def start(self) -> None:
         """Bring the schema up, mend what a crash left behind, and begin the work beside requests.
@@ -103,6 +106,18 @@ class Process:
             self._started.pop().stop()
         self.contracts.close()
         self.runtime.close()
+
+    def _mcp_server(self) -> "VaultServer":
+        from weave_nn.entrypoints.mcp_face import mcp_server  # noqa: PLC0415 - only where the part is wanted
+
+        return mcp_server(self.runtime, self.contracts)
+
+    def _mcp_face(self) -> "McpFace | None":
+        if self.mcp is None:
+            return None
+        from weave_nn.entrypoints.mcp_face import McpFace  # noqa: PLC0415 - only where the part is wanted
+
+        return McpFace(self.runtime, self.mcp)
 
     def _alone(self) -> Sequence[Alone]:
         apart = [component.apart[name] for component, name in self._apart]
@@ -131,14 +146,6 @@ class Process:
             failing.append("bus-relay")
         if failing:
             raise Unavailable(f"The bus cannot work: {', '.join(failing)}.")
-
-
-def mcp_server(runtime: Runtime, contracts: Contracts) -> VaultServer:
-    """One MCP server with the tools of all services, wherever they run."""
-    server = VaultServer(__version__)
-    for service in SERVICES:
-        service.register_tools(server, runtime, contracts)
-    return server
 
 
 def migrate(runtime: Runtime, components: Sequence[Component]) -> None:

@@ -1,13 +1,14 @@
 """The file service as a component."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 
 from weave_nn import __version__
 from weave_nn.entrypoints.components.relations import relations
 from weave_nn.entrypoints.composition import Alone, Asking, Component, Runtime
-from weave_nn.services.files import api, models, subscribers, tools
+from weave_nn.services.files import api, models, subscribers
 from weave_nn.services.files.adapters.watcher import Watcher, WatchSettings, observe_all
 from weave_nn.services.files.contract import FilesContract, ObserverContract
 from weave_nn.services.files.repository import FileRepository
@@ -17,8 +18,10 @@ from weave_nn.shared.contracts import local
 from weave_nn.shared.db import UnitOfWork
 from weave_nn.shared.errors import Unavailable
 from weave_nn.shared.http import ReadinessCheck
-from weave_nn.shared.mcp import VaultServer
 from weave_nn.vault.changes import recover, sweep
+
+if TYPE_CHECKING:
+    from weave_nn.shared.mcp import VaultServer
 
 log = structlog.get_logger(__name__)
 
@@ -55,8 +58,10 @@ def files(runtime: Runtime, contracts: Asking) -> Component:
     )
 
 
-def register_tools(server: VaultServer, runtime: Runtime, contracts: Asking) -> None:
+def register_tools(server: "VaultServer", runtime: Runtime, contracts: Asking) -> None:
     """The tools that read and change files."""
+    from weave_nn.services.files import tools  # noqa: PLC0415 - only the MCP face needs the MCP library
+
     tools.register_tools(server, contracts.get(FilesContract), read_only=runtime.settings.read_only)
 
 

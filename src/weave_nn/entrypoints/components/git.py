@@ -5,11 +5,11 @@ import re
 import socket
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from weave_nn.entrypoints.composition import Alone, Asking, Background, Component, Runtime
 from weave_nn.services.files.contract import FilesContract
-from weave_nn.services.git import models, subscribers, tools
+from weave_nn.services.git import models, subscribers
 from weave_nn.services.git.adapters.commits import Author
 from weave_nn.services.git.adapters.process import Git
 from weave_nn.services.git.api import router
@@ -23,7 +23,9 @@ from weave_nn.shared.config import Settings
 from weave_nn.shared.contracts import local
 from weave_nn.shared.db import UnitOfWork
 from weave_nn.shared.errors import InvalidInput
-from weave_nn.shared.mcp import VaultServer
+
+if TYPE_CHECKING:
+    from weave_nn.shared.mcp import VaultServer
 
 _AUTHOR = re.compile(r"\s*([^<>\n]+?)\s*<([^<>\s]+)>\s*")
 _HOST_LENGTH = 32
@@ -148,8 +150,10 @@ def git(runtime: Runtime, contracts: Asking) -> Component:
     )
 
 
-def register_tools(server: VaultServer, runtime: Runtime, contracts: Asking) -> None:
+def register_tools(server: "VaultServer", runtime: Runtime, contracts: Asking) -> None:
     """The tools that read the history and go back in it."""
+    from weave_nn.services.git import tools  # noqa: PLC0415 - only the MCP face needs the MCP library
+
     tools.register_tools(
         server, contracts.get(GitContract), contracts.get(RestoreContract), read_only=runtime.settings.read_only
     )

@@ -1,13 +1,14 @@
 """The sync service as a component."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
 from weave_nn.entrypoints.composition import Asking, Component, Runtime
 from weave_nn.services.files.api import local_rest
 from weave_nn.services.files.contract import FilesContract
-from weave_nn.services.sync import api, models, subscribers, tools
+from weave_nn.services.sync import api, models, subscribers
 from weave_nn.services.sync.adapters.semantic import find_embedder
 from weave_nn.services.sync.contract import SyncContract
 from weave_nn.services.sync.service.embedding import VectorKeeper
@@ -19,7 +20,9 @@ from weave_nn.services.sync.service.sync import SyncService
 from weave_nn.shared.contracts import local
 from weave_nn.shared.ephemeral.turns import turn
 from weave_nn.shared.http import ReadinessCheck
-from weave_nn.shared.mcp import VaultServer
+
+if TYPE_CHECKING:
+    from weave_nn.shared.mcp import VaultServer
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +73,10 @@ def sync(runtime: Runtime, _contracts: Asking) -> Component:
     )
 
 
-def register_tools(server: VaultServer, runtime: Runtime, contracts: Asking) -> None:
+def register_tools(server: "VaultServer", runtime: Runtime, contracts: Asking) -> None:
     """The tools that search, and the MCP face of the vault's files: resources, subscriptions, completion, prompts."""
+    from weave_nn.services.sync import tools  # noqa: PLC0415 - only the MCP face needs the MCP library
+
     contract = contracts.get(SyncContract)
     semantic = runtime.settings.semantic != "off" and find_embedder() is not None
     tools.register_tools(server, contract, semantic=semantic)

@@ -1,11 +1,12 @@
 """The task service as a component."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import structlog
 
 from weave_nn.entrypoints.composition import Asking, Component, Runtime
-from weave_nn.services.tasks import models, subscribers, tools
+from weave_nn.services.tasks import models, subscribers
 from weave_nn.services.tasks.api import router
 from weave_nn.services.tasks.contract import TasksContract, TaskSelection
 from weave_nn.services.tasks.repository import TaskRepository
@@ -17,8 +18,10 @@ from weave_nn.shared.db import UnitOfWork
 from weave_nn.shared.ephemeral.turns import turn
 from weave_nn.shared.errors import TooLarge, Unavailable
 from weave_nn.shared.http import ReadinessCheck
-from weave_nn.shared.mcp import VaultServer
 from weave_nn.vault.errors import NoteNotFound
+
+if TYPE_CHECKING:
+    from weave_nn.shared.mcp import VaultServer
 
 log = structlog.get_logger(__name__)
 
@@ -67,8 +70,10 @@ def tasks(runtime: Runtime, _contracts: Asking) -> Component:
     )
 
 
-def register_tools(server: VaultServer, runtime: Runtime, contracts: Asking) -> None:
+def register_tools(server: "VaultServer", runtime: Runtime, contracts: Asking) -> None:
     """The tools that find and change tasks."""
+    from weave_nn.services.tasks import tools  # noqa: PLC0415 - only the MCP face needs the MCP library
+
     tools.register_tools(server, contracts.get(TasksContract), read_only=runtime.settings.read_only)
 
 
