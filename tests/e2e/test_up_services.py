@@ -20,7 +20,7 @@ import pytest
 from deploy.description import parts
 
 ROOT = Path(__file__).parents[2]
-LIMIT_SECONDS = 120
+LIMIT_SECONDS = 180
 
 
 class UpServices:
