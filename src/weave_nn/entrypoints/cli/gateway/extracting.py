@@ -56,14 +56,17 @@ def extract(
     with opened(vault=vault, data_dir=data_dir) as here:
         in_json = wants_json(chosen=as_json)
         where = candidate or _started_service(here, service, quiet=in_json)
-        _started_gateway(here, quiet=in_json)
         monolith = here.settings.monolith_url
-        home = here.rollouts.home(service, monolith)
+        # Before there is a gateway, the monolith is at the front door still.
+        behind = bool(here.rollouts.nodes())
+        home = here.rollouts.home(service, monolith) if behind else _front_door(here)
         items = checklist.check(service, home, where, here.instance.api_key.get_secret_value())
         if not in_json:
             for item in items:
                 typer.echo(f"  {'ok    ' if item.ok else 'FAILED'}  {item.what}: {item.found}")
         checklist.require(items)
+        if not behind:
+            _start_gateway(here, quiet=in_json)
         planned = here.rollouts.plan(service, candidate=where, monolith=monolith, policy=policy, who=who(), why=why)
         here.await_served()
         if in_json:
@@ -96,9 +99,12 @@ def _started_service(here: Opened, service: str, *, quiet: bool) -> str:
     return address
 
 
-def _started_gateway(here: Opened, *, quiet: bool) -> None:
-    if here.rollouts.nodes():
-        return
+def _front_door(here: Opened) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(here.settings.host, here.settings.host)  # noqa: S104 - compares
+    return f"http://{host}:{here.settings.port}"
+
+
+def _start_gateway(here: Opened, *, quiet: bool) -> None:
     _start(here, "gateway.log", ["gateway"], quiet=quiet)
     _await(
         lambda: bool(here.rollouts.nodes()) and _answers(here.settings.monolith_url),
