@@ -1,6 +1,7 @@
-"""A TCP proxy for tests: the network between two processes, which can be cut, held up, and mended."""
+"""A TCP proxy for tests: the network between two processes, which can be cut, held up, slowed, and mended."""
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -10,10 +11,15 @@ _CHUNK_BYTES = 65536
 
 
 class Proxy:
-    """Listens on `port` of this machine and passes on to a server; everything may be called from any thread."""
+    """Listens on `port` of this machine and passes on to a server; everything may be called from any thread.
 
-    def __init__(self, host: str, port: int) -> None:
-        self._upstream = (host, port)
+    With several ports upstream it takes them in turn, and those that refuse are passed over.
+    """
+
+    def __init__(self, host: str, *ports: int) -> None:
+        self._upstreams = [(host, port) for port in ports]
+        self._turns = itertools.count()
+        self._delay_seconds = 0.0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="tcp-proxy", daemon=True)
         self._writers: set[asyncio.StreamWriter] = set()
@@ -32,8 +38,13 @@ class Proxy:
         """Take connections and bytes, and pass nothing on."""
         self._do(self._set_flowing(flowing=False))
 
+    def slow(self, seconds: float) -> None:
+        """Hold every piece of what is passed on for so long, in each direction."""
+        self._delay_seconds = seconds
+
     def mend(self) -> None:
         """Pass everything on again, also what was held up."""
+        self._delay_seconds = 0.0
         self._do(self._set_flowing(flowing=True))
         self._do(self._listen())
 
@@ -72,11 +83,11 @@ class Proxy:
             self._flowing.clear()
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            upstream_reader, upstream_writer = await asyncio.open_connection(*self._upstream)
-        except OSError:
+        reached = await self._reach()
+        if reached is None:
             writer.transport.abort()
             return
+        upstream_reader, upstream_writer = reached
         ends = {writer, upstream_writer}
         self._writers |= ends
         try:
@@ -84,10 +95,21 @@ class Proxy:
         finally:
             self._writers -= ends
 
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        turn = next(self._turns)
+        for number in range(len(self._upstreams)):
+            try:
+                return await asyncio.open_connection(*self._upstreams[(turn + number) % len(self._upstreams)])
+            except OSError:
+                continue  # This one is down; perhaps the next one is not.
+        return None
+
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while chunk := await reader.read(_CHUNK_BYTES):
                 await self._flowing.wait()
+                if self._delay_seconds:
+                    await asyncio.sleep(self._delay_seconds)
                 writer.write(chunk)
                 await writer.drain()
         except OSError:

@@ -1,4 +1,4 @@
-"""The ledger: what clients were told, in a file outside of all that is tested; each line is on the disk before it counts."""
+"""The ledger: what clients were told, in a file outside of what is tested; a line is on the disk before it counts."""
 
 import json
 import os

@@ -19,9 +19,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from socket import create_server
+from typing import Self
 
 from postgres import OwnPostgres
-from rabbitmq import Node
+from rabbitmq import NoBroker, Node
 from redis_server import OwnRedis
 from tcp_proxy import Proxy
 
@@ -29,16 +30,22 @@ TESTS = Path(__file__).parents[2]
 KEY = "key-of-the-rehearsal"
 RESTART_SECONDS = 0.3
 SMALL: Mapping[str, tuple[str, ...]] = {
-    "files-1": ("files",), "files-2": ("files",), "tasks-1": ("tasks",), "tasks-2": ("tasks",), "sync-1": ("sync",),
-    "git-1": ("git",), "watcher-1": ("watcher",), "relay-1": ("relay",), "mcp-1": ("mcp",),
+    "files-1": ("files",), "files-2": ("files",), "tasks-1": ("tasks",), "sync-1": ("sync", "mcp"), "git-1": ("git",),
+    "relay-1": ("watcher", "relay"),
 }  # fmt: skip
 LARGE: Mapping[str, tuple[str, ...]] = {
-    **SMALL, "sync-2": ("sync",), "git-2": ("git",), "watcher-2": ("watcher",), "relay-2": ("relay",),
+    "files-1": ("files",), "files-2": ("files",), "tasks-1": ("tasks",), "tasks-2": ("tasks",), "sync-1": ("sync",),
+    "sync-2": ("sync",), "git-1": ("git",), "git-2": ("git",), "watcher-1": ("watcher",), "watcher-2": ("watcher",),
+    "relay-1": ("relay",), "relay-2": ("relay",), "mcp-1": ("mcp",),
 }  # fmt: skip
 """The processes by name, and the parts that each serves."""
 
 SERVICES = ("files", "tasks", "sync", "git", "mcp")
 _VAULT_MEGABYTES, _STATE_MEGABYTES = 64, 24
+
+
+class NoServer(Exception):
+    """What the rehearsal stands on cannot be had here; the message says why."""
 
 
 def free_port() -> int:
@@ -75,7 +82,7 @@ class System:
         self._stopping = threading.Event()
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> "System":
+    def __enter__(self) -> Self:
         try:
             self._open()
         except BaseException:
@@ -91,6 +98,16 @@ class System:
             place.mkdir()
             self.small_disks = self._mounted(place, megabytes)
         self.clocks = self._build_clock()
+        try:
+            self._start_servers()
+        except (NoBroker, ImportError, OSError, subprocess.SubprocessError) as error:
+            raise NoServer(f"A server cannot be started: {error}") from error
+        for name, url in self.direct.items():
+            self._proxy(name.partition("_")[0].lower(), _port_of(url))
+        for service in SERVICES:
+            self._proxy(service, *(self.kept[name].port for name, parts in self.parts.items() if service in parts))
+
+    def _start_servers(self) -> None:
         self.postgres = OwnPostgres(_made(self.folder / "postgres"))
         self.postgres.start()
         self._stack.callback(self._suppressed, self.postgres.stop)
@@ -101,10 +118,6 @@ class System:
         self._stack.callback(self.rabbitmq.end_mapper)
         self._stack.callback(self.rabbitmq.kill)
         self.rabbitmq.start()
-        for name, url in self.direct.items():
-            self._proxy(name.partition("_")[0].lower(), _port_of(url))
-        for service in SERVICES:
-            self._proxy(service, *(self.kept[name].port for name, parts in self.parts.items() if service in parts))
 
     def _mounted(self, place: Path, megabytes: int) -> bool:
         """Give it a small disk of its own, which can be filled; only root can."""
