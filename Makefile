@@ -19,7 +19,7 @@ VENV_STAMP := .venv/synced.stamp
 RUN_STAMP := .venv/serving.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run up-services test rehearse-faults bench fmt clean
+.PHONY: help run up-services test rehearse-extraction rehearse-faults bench fmt clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -32,6 +32,9 @@ up-services: $(VENV_STAMP) ## Serve it by every service as a process of its own,
 
 test: $(VENV_STAMP) ## Run the whole check: format, lint, types, import contracts, tests
 	@.ci/check
+
+rehearse-extraction: $(VENV_STAMP) ## Take a service out of the monolith under load; the guard saves users from broken ones
+	@cd tests && exec ../.venv/bin/python -m rehearsal.extraction $(REHEARSE)
 
 rehearse-faults: $(VENV_STAMP) ## Break all that can break under load, and compare with what clients were told
 	@PYTHONPATH=tests exec .venv/bin/python -m rehearsal.faults $(FAULTS)
