@@ -69,8 +69,8 @@ class Recorder:
         self.request_ids.append(context.request_id.get())
 
 
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def eventually(condition: Callable[[], bool], *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    deadline = time.monotonic() + patience_seconds
     tick = threading.Event()
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true"

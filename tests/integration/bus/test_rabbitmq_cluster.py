@@ -15,6 +15,9 @@ from tcp_proxy import proxy_to
 from weave_nn.shared.bus import SCHEMA
 from weave_nn.shared.db import Database, upgrade
 
+# What a broker was sending from its rest to a queue whose leader died, it sends again after three minutes.
+DEAD_LETTERING_SECONDS = 300.0
+
 pytestmark = pytest.mark.skipif(not os.environ.get("WEAVE_TEST_SLOW"), reason="takes minutes; set WEAVE_TEST_SLOW=1")
 
 
@@ -54,7 +57,7 @@ def test_each_node_of_a_cluster_in_turn_is_killed_under_load(cluster: list[Node]
             load.handles()
             each.start()
             load.goes_on()
-        acknowledged, started = check(load, url.partition("?")[0])
+        acknowledged, started = check(load, url.partition("?")[0], patience_seconds=DEAD_LETTERING_SECONDS)
     print(f"{acknowledged} changes acknowledged by {started} processes, each with one effect")  # noqa: T201 - with -s
     members = cluster[0].control("list_queues", "name", "type", "members", "online")
     assert members.count("quorum") >= 7

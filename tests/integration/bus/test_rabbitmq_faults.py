@@ -16,7 +16,17 @@ import structlog
 from sqlalchemy import text
 
 from integration.bus import victim
-from integration.bus.cases import Counted, Recorder, announce, eventually, ignore, messages, running, take
+from integration.bus.cases import (
+    PATIENCE_SECONDS,
+    Counted,
+    Recorder,
+    announce,
+    eventually,
+    ignore,
+    messages,
+    running,
+    take,
+)
 from rabbitmq import Node, remove
 from tcp_proxy import Proxy, proxy_to
 from weave_nn.shared.bus import SCHEMA, Relay, Subscription, Worker, backlog
@@ -112,7 +122,7 @@ def load(tmp_path: Path, rabbitmq_node: Node, _quiet: None) -> Iterator[Load]:
             load.kill()
 
 
-def check(load: Load, broker_url: str) -> tuple[int, int]:
+def check(load: Load, broker_url: str, *, patience_seconds: float = PATIENCE_SECONDS) -> tuple[int, int]:
     """Let the queues drain by themselves, and compare: nothing acknowledged is lost, no effect is doubled."""
     while load.running:
         load.kill()
@@ -134,7 +144,13 @@ def check(load: Load, broker_url: str) -> tuple[int, int]:
                 and not any(bus.depths().values())
             )
 
-    eventually(drained)
+    try:
+        eventually(drained, patience_seconds=patience_seconds)
+    except AssertionError as error:
+        with database.read() as work:
+            done, behind = work.session.scalar(text(effects)), backlog(work.session)
+        state = f"{done} of {2 * len(good)} effects, {behind}, {bus.depths()}, failing {worker.failing()}"
+        raise AssertionError(state) from error
     assert relay.stop()
     assert worker.stop()
     with database.read() as work:
