@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import psycopg
 from sqlalchemy.engine import URL
 
 from weave_nn.migration import capture, retiring, switching
@@ -95,15 +97,11 @@ class Mover:
         state = read_sqlite(sqlite_of(self.ends.source))
         if state.phase is not Phase.NONE:
             return self.settle()
-        self._create_target_tables()
-        state = begun(self.path, self.url.set(drivername="postgresql").render_as_string(), self._count())
         epoch = epoch_of(sqlite_of(self.ends.source))
         if epoch & 1:
             raise MoveRefused("This SQLite file was retired; its data is in PostgreSQL.")
-        with self.ends.postgres() as target:
-            if (old := read_postgres(target)) is not None:
-                state = replace(state, foreign_keys=old.foreign_keys)
-            create_in_postgres(target, state, epoch)
+        state = begun(self.path, self.url.set(drivername="postgresql").render_as_string(), self._count())
+        state = self._create_target_tables(state, epoch)
         write_target(self.path, self.url)
         with self.ends.writing() as file:
             create_in_sqlite(file)
@@ -112,24 +110,36 @@ class Mover:
             write_sqlite(file, state)
         return state
 
-    def _create_target_tables(self) -> None:
+    def _create_target_tables(self, state: State, epoch: int) -> State:
+        """Make PostgreSQL ours, unless it has rows or belongs to another move; killed anywhere, it is done again."""
         with self.ends.postgres() as target:
-            ours = target.execute(f"SELECT to_regclass('{HOME_TABLE}')").fetchone()
-            if ours and ours[0]:
-                row = target.execute(f"SELECT sqlite_path, final, epoch FROM {HOME_TABLE}").fetchone()
-                if row and (row[0] != str(self.path) or row[1] or row[2] & 1):
-                    raise MoveRefused(
-                        f"The PostgreSQL database belongs to a move of {row[0]}.", hint="Name an empty database."
-                    )
-                return
-            for table in self.tables:
-                there = target.execute("SELECT to_regclass(%s)", (table.quoted,)).fetchone()
-                if there and there[0] and target.execute(f"SELECT 1 FROM {table.quoted} LIMIT 1").fetchone():
-                    raise MoveRefused(
-                        f"The PostgreSQL database is not empty: its table {table.name} has rows.",
-                        hint="Name an empty database.",
-                    )
+            old = self._own_move(target)
+            if old is None:
+                self._refuse_rows(target)
+            else:
+                state = replace(state, foreign_keys=old.foreign_keys)
+            create_in_postgres(target, state, epoch)
         self._create_target()
+        return state
+
+    def _own_move(self, target: "psycopg.Connection[Any]") -> State | None:
+        """What is left there of a move of this file that was begun before."""
+        there = target.execute(f"SELECT to_regclass('{HOME_TABLE}')").fetchone()
+        if there is None or there[0] is None:
+            return None
+        row = target.execute(f"SELECT sqlite_path, final, epoch FROM {HOME_TABLE}").fetchone()
+        if row and (row[0] != str(self.path) or row[1] or row[2] & 1):
+            raise MoveRefused(f"The PostgreSQL database belongs to a move of {row[0]}.", hint="Name an empty database.")
+        return read_postgres(target)
+
+    def _refuse_rows(self, target: "psycopg.Connection[Any]") -> None:
+        for table in self.tables:
+            there = target.execute("SELECT to_regclass(%s)", (table.quoted,)).fetchone()
+            if there and there[0] and target.execute(f"SELECT 1 FROM {table.quoted} LIMIT 1").fetchone():
+                raise MoveRefused(
+                    f"The PostgreSQL database is not empty: its table {table.name} has rows.",
+                    hint="Name an empty database.",
+                )
 
     def _count(self) -> int:
         source = sqlite_of(self.ends.source)

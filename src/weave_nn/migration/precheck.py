@@ -69,12 +69,6 @@ def check_target(ends: Ends, tables: Sequence[MovedTable]) -> list[Finding]:
             found.append(finding("its user may not create tables", "GRANT CREATE ON SCHEMA … TO …"))
         if _one(target, "SHOW transaction_read_only") == "on":
             found.append(finding("it takes no writes (a standby?)", "Name the primary server."))
-        others = (
-            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            " AND application_name LIKE 'weave-nn%'"
-        )
-        if (count := _one(target, others)) and not _one(target, "SELECT to_regclass('database_home')"):
-            found.append(finding(f"{count} connections of Weave-NN are open there", "Stop the server that uses it."))
         found += [each for table in tables for each in _collations(target, table)]
     return found
 
