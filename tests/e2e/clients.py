@@ -16,8 +16,10 @@ MODES = ("auto", "legacy")
 
 
 @asynccontextmanager
-async def over_http(server: Server, mode: Any = "auto", **options: Any) -> AsyncIterator[Client]:
-    headers = {"Authorization": f"Bearer {server.key}"}
+async def over_http(
+    server: Server, mode: Any = "auto", *, key: str | None = None, **options: Any
+) -> AsyncIterator[Client]:
+    headers = {"Authorization": f"Bearer {key or server.key}"}
     async with (
         httpx2.AsyncClient(headers=headers, timeout=30) as http,
         Client(streamable_http_client(f"{server.url}/mcp", http_client=http), mode=mode, **options) as client,

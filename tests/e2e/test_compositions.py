@@ -1,5 +1,6 @@
 """The same vault, served by one process, by one process on servers, and by every service by itself."""
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 from e2e.clients import call, failing, over_http
 from e2e.conftest import making
 from e2e.front_door import free_ports
-from e2e.server import EXAMPLE, STANDALONE, Server, Services, wait_until
+from e2e.server import EXAMPLE, STANDALONE, WEAVE, Server, Services, wait_until
 
 everywhere = pytest.mark.compositions("embedded", "servers", "standalone")
 standalone = pytest.mark.compositions("standalone")
@@ -145,6 +146,28 @@ async def test_a_tool_whose_service_is_away_says_which(services: Services) -> No
         assert read["notes"][0]["path"] == "Welcome.md"
     services.serve("tasks")
     services.wait_ready()
+
+
+def reading_key(server: Server) -> str:
+    command = [str(WEAVE), "keys", "create", "reader", "--scope", "read", "--json"]
+    environment = {**server.env, "WEAVE_VAULT": str(server.vault)}
+    made = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return str(json.loads(made.stdout)["secret"])
+
+
+@standalone
+async def test_a_reading_key_reads_through_every_service_and_writes_through_none(services: Services) -> None:
+    """The MCP face asks the services with the service key, and they hold it to the scopes of whoever asked it."""
+    key = reading_key(services)
+    async with over_http(services, key=key) as client:
+        assert (await call(client, "read_notes", paths=["Welcome.md"]))["notes"]
+        assert (await call(client, "find_tasks", query="not done"))["tasks"]
+        assert "items" in await call(client, "list_tags")
+        assert "may only read" in await failing(client, "write_note", path="Notes/Never.md", content="never")
+    bearer = {"Authorization": f"Bearer {key}"}
+    assert services.request("PUT", "/files/Notes/Never.md", b"never", **bearer).status == 403
+    assert services.request("POST", "/files/-/contract/list_files", b"{}", **bearer).status == 403
+    assert not (services.vault / "Notes/Never.md").exists()
 
 
 @standalone

@@ -2,16 +2,12 @@
 
 import json
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx2
 import pytest
-from mcp.client import Client
-from mcp.client.streamable_http import streamable_http_client
 
-from e2e.clients import MODES, call, failing
+from e2e.clients import MODES, call, failing, over_http
 from e2e.server import WEAVE, Server, wait_until
 
 NOT_FOUND, UNAUTHORIZED = 404, 401
@@ -40,18 +36,9 @@ def secrets(shared_server: Server) -> dict[str, str]:
     }
 
 
-@asynccontextmanager
-async def connected(server: Server, key: str, mode: Any) -> AsyncIterator[Client]:
-    async with (
-        httpx2.AsyncClient(headers={"Authorization": f"Bearer {key}"}, timeout=30) as http,
-        Client(streamable_http_client(f"{server.url}/mcp", http_client=http), mode=mode) as client,
-    ):
-        yield client
-
-
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_reading_key_has_the_reading_tools(shared_server: Server, secrets: dict[str, str], mode: str) -> None:
-    async with connected(shared_server, secrets["read"], mode) as client:
+    async with over_http(shared_server, mode, key=secrets["read"]) as client:
         listed = {tool.name for tool in (await client.list_tools()).tools}
         assert {"read_notes", "get_links", "diff"} <= listed
         assert "write_note" not in listed
@@ -60,7 +47,7 @@ async def test_a_reading_key_has_the_reading_tools(shared_server: Server, secret
         assert "may only read" in told
         assert "--scope write" in told
         assert (await client.list_resources()).resources
-    async with connected(shared_server, secrets["write"], mode) as client:
+    async with over_http(shared_server, mode, key=secrets["write"]) as client:
         assert "write_note" in {tool.name for tool in (await client.list_tools()).tools}
         await call(client, "write_note", path=f"Notes/Written {mode}.md", content="# Written")
     assert not (shared_server.vault / "Notes/Never.md").exists()
