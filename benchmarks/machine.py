@@ -24,12 +24,12 @@ def resident_megabytes(pid: int) -> float | None:
 
 
 def processor_seconds(pid: int) -> float | None:
-    """What a process has used of the processor so far; None where the system does not say so in `/proc`."""
+    """What a process and those that it has waited for have used of the processor so far; None without `/proc`."""
     status = Path(f"/proc/{pid}/stat")
     if not status.exists():
         return None
-    user, system = status.read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    times = status.read_text().rpartition(")")[2].split()[11:15]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 
 
 def _processor() -> str:
