@@ -19,7 +19,7 @@ VENV_STAMP := .venv/synced.stamp
 RUN_STAMP := .venv/serving.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help run up-services test rehearse-extraction rehearse-faults bench fmt clean
+.PHONY: help run up-services test rehearse-extraction rehearse-faults bench rehearse-database fmt clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\): .*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,6 +41,9 @@ rehearse-faults: $(VENV_STAMP) ## Break all that can break under load, and compa
 
 bench: $(VENV_STAMP) ## Measure, and write the tables of benchmarks/
 	@.venv/bin/python -m benchmarks $(BENCH)
+
+rehearse-database: $(VENV_STAMP) ## Move a database to PostgreSQL and back with writers going on, and kill the mover 50 times
+	@cd tests && PYTHONPATH=. ../.venv/bin/python -m integration.migration.rehearsal $(REHEARSE)
 
 fmt: $(VENV_STAMP) ## Format the code and mend what the linter can mend
 	@.venv/bin/ruff format && .venv/bin/ruff check --fix
