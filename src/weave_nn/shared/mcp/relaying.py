@@ -26,6 +26,8 @@ RELAYED = b"x-weave-relayed"
 KEEP_SECONDS = 60.0
 KNOWN_SESSIONS = 10_000
 CONNECT_SECONDS = 2.0
+RELAYED_AT_ONCE = 2_000
+KEPT_OPEN = 20
 
 _OF_THE_CONNECTION = frozenset(
     {b"connection", b"keep-alive", b"transfer-encoding", b"te", b"trailer", b"upgrade", b"content-length"}
@@ -45,8 +47,10 @@ class SessionRelay:
         self._app = app
         self._directory = directory
         self._ours: OrderedDict[str, float] = OrderedDict()
-        # A stream of notifications may be silent for as long as it likes.
-        self._client = httpx2.AsyncClient(timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS), trust_env=False)
+        # A stream of notifications may be silent for as long as it likes, and each takes a connection.
+        timeout = httpx2.Timeout(None, connect=CONNECT_SECONDS)
+        limits = httpx2.Limits(max_connections=RELAYED_AT_ONCE, max_keepalive_connections=KEPT_OPEN)
+        self._client = httpx2.AsyncClient(timeout=timeout, limits=limits, trust_env=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
