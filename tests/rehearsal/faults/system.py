@@ -29,6 +29,7 @@ from tcp_proxy import Proxy
 TESTS = Path(__file__).parents[2]
 KEY = "key-of-the-rehearsal"
 RESTART_SECONDS = 0.3
+READY_SECONDS = 300.0
 SMALL: Mapping[str, tuple[str, ...]] = {
     "files-1": ("files",), "files-2": ("files",), "tasks-1": ("tasks",), "sync-1": ("sync", "mcp"), "git-1": ("git",),
     "relay-1": ("watcher", "relay"),
@@ -270,7 +271,7 @@ class System:
         except OSError:
             return 0, ""
 
-    def wait_ready(self, *names: str, seconds: float = 90) -> None:
+    def wait_ready(self, *names: str, seconds: float = READY_SECONDS) -> None:
         deadline = time.monotonic() + seconds
         for name in names:
             while not self.is_ready(name):

@@ -12,13 +12,12 @@ from weave_nn.services.files import api, models, subscribers
 from weave_nn.services.files.adapters.watcher import Watcher, WatchSettings, observe_all
 from weave_nn.services.files.contract import FilesContract, ObserverContract
 from weave_nn.services.files.repository import FileRepository
-from weave_nn.services.files.service import EditLedger, FileService, Limits, ObserverService, Recorder
+from weave_nn.services.files.service import EditLedger, FileService, Housekeeper, Limits, ObserverService, Recorder
 from weave_nn.services.sync.contract import SyncContract
 from weave_nn.shared.contracts import local
 from weave_nn.shared.db import UnitOfWork
 from weave_nn.shared.errors import Unavailable
 from weave_nn.shared.http import ReadinessCheck
-from weave_nn.vault.changes import recover, sweep
 
 if TYPE_CHECKING:
     from weave_nn.shared.mcp import VaultServer
@@ -38,6 +37,7 @@ def files(runtime: Runtime, contracts: Asking) -> Component:
         prepare=parts.prepare,
         subscriptions=subscribers.subscriptions(parts.service, parts.outbox, parts.ledger),
         apart={"watcher": watching},
+        alone=[] if runtime.settings.read_only else [Alone("housekeeping", lambda: [parts.housekeeper()])],
         checks=[ReadinessCheck("vault", runtime.vault.check_present)],
         routers=api.routers(
             contract,
@@ -97,15 +97,12 @@ class _Parts:
         self.watcher = Watcher(self.observer, self.runtime.vault.root, watch)
         return [self.watcher]
 
+    def housekeeper(self) -> Housekeeper:
+        return Housekeeper(self.runtime.vault, self.runtime.journal, self.ledger)
+
     def prepare(self) -> None:
-        self.ledger.prune()
-        vault = self.runtime.vault
-        if vault.read_only:
-            return
-        for message in recover(vault, self.runtime.journal).messages:
-            log.warning("vault.recovered", message=message)
-        for path in sweep(vault):
-            log.warning("vault.kept", path=path, reason="a write was interrupted, and this may be the only copy")
+        if not self.runtime.vault.read_only:
+            self.housekeeper().tidy()
 
     def check_watcher(self) -> None:
         problem = "it has not begun" if self.watcher is None else self.watcher.problem()
