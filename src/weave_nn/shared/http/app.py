@@ -25,7 +25,7 @@ from weave_nn.shared.errors import WeaveError
 from weave_nn.shared.http import front_door, openapi, system
 from weave_nn.shared.http.authentication import AuthenticationMiddleware, Authenticator, requires
 from weave_nn.shared.http.bodies import BodyLimitMiddleware
-from weave_nn.shared.http.front_door import LeavingMiddleware
+from weave_nn.shared.http.front_door import FrontDoorMiddleware
 from weave_nn.shared.http.methods import HeadMiddleware, allowed_methods
 from weave_nn.shared.http.origins import OriginMiddleware
 from weave_nn.shared.http.problems import Dialect, Dialects
@@ -164,8 +164,8 @@ def _middleware(
         dialects=dialects,
     )
     head = Middleware(HeadMiddleware, router=app.router)
-    leaving = Middleware(LeavingMiddleware)
-    outer = [leaving, telemetry, origin, *([cors] if security.allowed_origins else [])]
+    door = Middleware(FrontDoorMiddleware)
+    outer = [door, telemetry, origin, *([cors] if security.allowed_origins else [])]
     by_address, by_identity = (_counting(each, dialects) for each in (limits.per_address, limits.per_identity))
     return [*outer, *by_address, authentication, *by_identity, body, head]
 

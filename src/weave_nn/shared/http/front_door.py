@@ -52,6 +52,7 @@ class FrontDoor:
         self._sockets = list(sockets)
         self._own: list[Any] = list(server.servers)
         self.left: set[int] = set()
+        self.beside: set[int] = set()
 
     @property
     def ports(self) -> list[int]:
@@ -66,6 +67,7 @@ class FrontDoor:
                 hint=f"Restart the server with --port {port}, and start the gateway then.",
             )
         if port not in self.ports:
+            self.beside.add(port)
             beside = _listening(host, port)
             loop = asyncio.get_running_loop()
             self._server.servers.append(await loop.create_server(self._protocol, sock=beside, backlog=_BACKLOG))
@@ -94,8 +96,12 @@ class FrontDoor:
         return made
 
 
-class LeavingMiddleware:
-    """On connections to a port that was left, each answer is the last."""
+class FrontDoorMiddleware:
+    """On connections to a port that was left, each answer is the last; to the one beside it, the gateway makes them.
+
+    So whoever calls there from this machine is believed whom it calls for (`X-Forwarded-For`), or all users would
+    share one address, and its limit.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -105,6 +111,8 @@ class LeavingMiddleware:
         door: FrontDoor | None = getattr(scope["app"].state, "front_door", None) if "app" in scope else None
         server = scope.get("server")
         if scope["type"] != "http" or door is None or server is None or server[1] not in door.left:
+            if door is not None and server is not None and server[1] in door.beside:
+                _take_forwarded(scope)
             await self._app(scope, receive, send)
             return
 
@@ -114,6 +122,16 @@ class LeavingMiddleware:
             await send(message)
 
         await self._app(scope, receive, send_last)
+
+
+def _take_forwarded(scope: Scope) -> None:
+    client = scope.get("client")
+    if client is None or client[0] not in {"127.0.0.1", "::1"}:
+        return
+    for name, value in scope["headers"]:
+        if name == b"x-forwarded-for":
+            # The last one is what the gateway itself has seen; those before are what it was told.
+            scope["client"] = (value.decode("latin-1").rpartition(",")[2].strip(), 0)
 
 
 class OpenBeside(BaseModel):
