@@ -89,7 +89,13 @@ def _started_service(here: Opened, service: str, *, quiet: bool) -> str:
     _, port = place_of(address)
     # Behind a gateway a service that stops must be noticed before it stops.
     _start(
-        here, f"{service}.log", ["serve", service, "--port", str(port)], quiet=quiet, WEAVE_DRAIN_SECONDS=DRAIN_SECONDS
+        here,
+        f"{service}.log",
+        ["serve", service, "--port", str(port)],
+        quiet=quiet,
+        WEAVE_DRAIN_SECONDS=DRAIN_SECONDS,
+        # The gateway says whom it calls for; else all users would share its address, and its limit.
+        WEAVE_TRUSTED_PROXIES="127.0.0.1",
     )
     _await(
         lambda: _answers(address),
