@@ -27,16 +27,14 @@ _MODULE = "weave_nn.vault.reading"
 _Made = TypeVar("_Made")
 
 
-def read_many(
-    vault: Vault, paths: Sequence[str], make: Callable[[Vault, str], _Made], *, many: int = MANY
-) -> Generator[_Made]:
+def read_many(vault: Vault, paths: Sequence[str], make: Callable[[Vault, str], _Made]) -> Generator[_Made]:
     """What `make` makes of each path, in order; what it raises is raised where its path is due.
 
     `make` must be a function of a module, or a `functools.partial` of one, and like what it makes be fit for pickling.
     Close the iterator to stop early.
     """
     done = 0
-    if len(paths) >= many:
+    if len(paths) >= MANY:
         with contextlib.closing(_elsewhere(vault, paths, make)) as brought:
             for made in brought:
                 yield made[0] if made else make(vault, paths[done])
