@@ -19,6 +19,7 @@ from weave_nn.shared.config.edge import EdgeSettings
 from weave_nn.shared.config.kinds import Folder, ServiceUrl
 
 PREFIX = "WEAVE_"
+SHORTEST_SERVICE_KEY = 16
 
 
 def _comma_separated(value: Any) -> Any:
@@ -34,6 +35,15 @@ def _usable_key(value: Any) -> Any:
     if isinstance(text, str) and not re.fullmatch(r"[!-~]+", text):
         raise ValueError("it may hold only visible ASCII characters, without spaces, to stand in an HTTP header")
     return value
+
+
+def _long_key(value: Any) -> Any:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    if isinstance(text, str) and len(text) < SHORTEST_SERVICE_KEY:
+        raise ValueError(
+            f"it needs at least {SHORTEST_SERVICE_KEY} characters, for whoever guesses it may do everything"
+        )
+    return _usable_key(value)
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_comma_separated)]
@@ -82,9 +92,8 @@ class Settings(EdgeSettings):
         default=None,
         description="the key that clients send; one is made on the first start and kept in the data folder",
     )
-    service_key: Annotated[SecretStr, BeforeValidator(_usable_key)] | None = Field(
+    service_key: Annotated[SecretStr, BeforeValidator(_long_key)] | None = Field(
         default=None,
-        min_length=16,
         description="the key by which the services of one installation trust each other; the same for all of them",
     )
     jwt_issuer: str | None = Field(default=None, description="who signs the JSON Web Tokens that are accepted")
