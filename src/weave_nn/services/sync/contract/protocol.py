@@ -39,6 +39,9 @@ class SyncContract(Protocol):
     ) -> SearchPage:
         """Find notes by the query language of `contract.parser.parse`, best first; `limit` 1-100.
 
+        Where more than 2,000 notes fit, they are told apart by title, aliases and headings alone, and those that have
+        the words nowhere there follow with the score 0, the last modified first. A hit shows 20 matches at most.
+
         With `semantic` also notes that mean something similar without holding the query's single words, 100 at most;
         phrases, filters and exclusions hold for them too. Weak in Chinese, Japanese, Korean and Arabic: where hardly a
         word is known, words alone answer, and the page's `method` says so.
