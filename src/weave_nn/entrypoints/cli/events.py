@@ -151,6 +151,35 @@ def collect(
         typer.echo(f"{moved} messages moved into the database; `weave up` handles them.")
 
 
+@app.command()
+def forget(
+    queue: Annotated[str, typer.Argument(help="The queue of a service that is gone for good.")],
+    *,
+    vault: Annotated[str | None, typer.Option(help="The folder of notes. Default: WEAVE_VAULT.")] = None,
+    data_dir: DataDirOption = None,
+    as_json: JsonOption = None,
+) -> None:
+    """Delete a queue that nobody empties any more.
+
+    What waits in it goes with it; its dead letters stay. A service that comes back makes its queue anew.
+
+    \b
+    weave events forget n8n_workflows --vault ~/Notes
+    """
+    from weave_nn.shared.errors import NotFound
+
+    with _bus(vault=vault, data_dir=data_dir) as bus:
+        depths = bus.depths()
+        if queue not in depths:
+            there = ", ".join(sorted(depths)) or "none yet"
+            raise NotFound(f"There is no queue {queue!r}.", hint=f"The queues are: {there}.")
+        bus.forget(queue)
+    if wants_json(chosen=as_json):
+        print_json({"forgotten": queue, "messages": depths[queue]})
+    else:
+        typer.echo(f"The queue {queue} is gone, and {depths[queue]} messages with it.")
+
+
 @contextmanager
 def _bus(**options: Any) -> Iterator["Bus"]:
     with _opened(**options) as offline:
