@@ -7,6 +7,7 @@ about the order and the moments. When that is over, all has to come right by its
 """
 
 import argparse
+import json
 import random
 import shutil
 import signal
@@ -60,6 +61,7 @@ class Row:
     seconds: float = 0.0
     recovered_seconds: float = 0.0
     statuses: Counter[str] = field(default_factory=Counter)
+    not_ready: set[str] = field(default_factory=set)
     skipped: str = ""
 
 
@@ -118,6 +120,8 @@ def rehearse(folder: Path, size: Size, seed: int, say: Callable[[str], None]) ->
             result.problems["exit codes"] = [str(bad)]
         if asker.odd:
             result.problems["internal errors"] = asker.odd
+        # One answer of each kind, for whoever wants to know what clients see.
+        (folder / "answers").write_text("\n".join(f"{when}: {said}" for when, said in asker.examples.items()))
         for phase, statuses in asker.statuses.items():
             result.rows.setdefault(phase, Row()).statuses += statuses
         result.outcomes = outcomes(entries(ledger.file))
@@ -138,7 +142,7 @@ def _disturb(
         return
     asker.phase = fault.name
     began = time.monotonic()
-    last(fault, threading.Event())
+    last(fault, lambda: row.not_ready.update(_not_ready(system)))
     row.times += 1
     row.seconds += time.monotonic() - began
     ended = time.monotonic()
@@ -149,6 +153,18 @@ def _disturb(
     recovered = time.monotonic() - ended
     row.recovered_seconds = max(row.recovered_seconds, recovered)
     say(f"{fault.name}: lasted {ended - began:.1f} s, all ready {recovered:.1f} s later")
+
+
+def _not_ready(system: System) -> set[str]:
+    """What /ready says of whoever is not, such as `tasks: bus`; `tasks: -` where nobody answers."""
+    said = {name.partition("-")[0]: system.ask_ready(name) for name in system.kept}
+    failed: set[str] = set()
+    for name, (status, body) in said.items():
+        if status == 503:
+            failed |= {f"{name}: {check['name']}" for check in json.loads(body)["checks"] if check["status"] != "ok"}
+        elif status != 200:
+            failed.add(f"{name}: -")
+    return failed
 
 
 def _fill(system: System, vault: Path | None) -> None:
@@ -170,9 +186,10 @@ def table(result: Result) -> str:
     for name, row in result.rows.items():
         answers = row.skipped and f"SKIPPED: {row.skipped}"
         answers = answers or ", ".join(f"{count} of {status}" for status, count in sorted(row.statuses.items()))
-        lines.append(
-            f"{name:<24} {row.times or '-':>5} {row.seconds:>8.1f} {row.recovered_seconds:>10.1f} s  {answers}"
-        )
+        waited = f"{row.recovered_seconds:.1f} s" if row.recovered_seconds else "-"
+        lines.append(f"{name:<24} {row.times or '-':>5} {row.seconds:>8.1f} {waited:>12}  {answers}")
+        if row.not_ready:
+            lines.append(f"{'':<24} not ready at its end: {', '.join(sorted(row.not_ready))}")
     ends = ", ".join(f"{count} {name}" for name, count in sorted(result.outcomes.items()))
     lines += [
         "",

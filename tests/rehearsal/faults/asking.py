@@ -46,6 +46,7 @@ class Asker:
         self.phase = "calm"
         self.statuses: dict[str, Counter[str]] = {}
         self.odd: list[str] = []
+        self.examples: dict[str, str] = {}
 
     def ask(
         self, service: str, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
@@ -54,6 +55,9 @@ class Asker:
         answer = self._ask(service, method, path, body, headers or {})
         with self._lock:
             self.statuses.setdefault(phase, Counter())[str(answer.status)] += 1
+            if answer.status >= 500:
+                said = answer.body.decode(errors="replace")
+                self.examples.setdefault(f"{phase}, {answer.status}", f"{method} {path}: {said[:600]}")
             if answer.status == 500:
                 self.odd.append(f"{phase}: {method} {path}: {answer.body.decode(errors='replace')[:300]}")
         return answer

@@ -152,7 +152,8 @@ class Faults:
         yield
 
 
-def last(fault: Fault, stopping: threading.Event) -> None:
-    """Let a fault happen; it has ended when this returns."""
+def last(fault: Fault, at_its_end: Callable[[], None]) -> None:
+    """Let a fault happen, and look at its consequences just before it ends; it has ended when this returns."""
     with fault.lasting():
-        stopping.wait(fault.seconds)
+        threading.Event().wait(fault.seconds)
+        at_its_end()

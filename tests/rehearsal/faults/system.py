@@ -6,6 +6,7 @@ itself is started again, as a supervisor would, and that is counted.
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import struct
@@ -42,6 +43,7 @@ LARGE: Mapping[str, tuple[str, ...]] = {
 """The processes by name, and the parts that each serves."""
 
 SERVICES = ("files", "tasks", "sync", "git", "mcp")
+_PORTS = range(18_000, 30_000)
 _VAULT_MEGABYTES, _STATE_MEGABYTES = 64, 24
 
 
@@ -50,8 +52,10 @@ class NoServer(Exception):
 
 
 def free_port() -> int:
-    with create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
+    """A port that no connection takes while its process is down: below those that the system gives to clients."""
+    while True:
+        with contextlib.suppress(OSError), create_server(("127.0.0.1", secrets.choice(_PORTS))) as listening:
+            return int(listening.getsockname()[1])
 
 
 @dataclass
