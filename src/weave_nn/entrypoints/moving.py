@@ -170,9 +170,21 @@ class MoveKeeper:
         try:
             with mover.held(wait_seconds=0):
                 if begins:
-                    mover.begin()
+                    self._begin(mover)
                 mover.settle()
                 mover.catch_up(stop=self._stop.is_set)
         except MoveBusy:
             # A command works on the move, and applies the log meanwhile.
             return
+
+    def _begin(self, mover: "Mover") -> None:
+        from weave_nn.migration.errors import MoveRefused  # noqa: PLC0415 - needs the driver, which is an extra
+        from weave_nn.migration.precheck import check_source, check_target  # noqa: PLC0415 - as above
+
+        found = check_target(mover.ends, mover.tables)
+        found += check_source(mover.ends, mover.tables, lambda _done, _total: None)
+        if found:
+            where = f"{found[0].table}.{found[0].column}"
+            raise MoveRefused(f"{where} {found[0].what} ({len(found)} findings).", hint="See `weave db precheck`.")
+        mover.begin()
+        log.info("move.begun", target=mover.url.render_as_string())

@@ -7,10 +7,10 @@ the log's head alone may still meet a row that is outdated and has such a value;
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -18,6 +18,7 @@ from psycopg import errors
 from weave_nn.migration.capture import KEY_NAMES
 from weave_nn.migration.comparing import Difference, compare_keys
 from weave_nn.migration.ends import Ends
+from weave_nn.migration.errors import MoveRefused
 from weave_nn.migration.keys import between, chunks, delete_keys, key_at, rows_in_sqlite
 from weave_nn.migration.state import LOG_TABLE, State, lock_state, write_postgres
 from weave_nn.migration.tables import Derived, MovedTable, quoted
@@ -25,6 +26,7 @@ from weave_nn.migration.tables import Derived, MovedTable, quoted
 LOG_BATCH = 5_000
 _BATCH = "temp.move_batch"
 _KEYS = ",".join(KEY_NAMES)
+_Done = TypeVar("_Done")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +49,27 @@ class Forward:
         self._cleaning = False
 
     def apply(self, *, limit: int = LOG_BATCH) -> Applied:
-        """Apply the head of the log, in one transaction. Raises `TargetAway`, and what PostgreSQL refuses a row for."""
+        """Apply the head of the log, in one transaction. Raises `TargetAway`, or `MoveRefused` for a row."""
+        return self._tried(lambda: self._apply(limit))
+
+    def _tried(self, attempt: Callable[[], _Done]) -> _Done:
+        """Once more in the way that costs more, where PostgreSQL refuses what it need not."""
         try:
-            return self._apply(limit)
-        except errors.UniqueViolation:
-            return self._apply(None)
-        except (errors.CharacterNotInRepertoire, errors.UntranslatableCharacter, errors.DataError):
-            if self._cleaning:
-                raise
-            self._cleaning = True
-            return self._apply(limit)
+            try:
+                return attempt()
+            except errors.UniqueViolation:
+                # A row over there is outdated and has the value; the log knows of it, so all of it goes first.
+                self._apply(None)
+            except errors.DataError:
+                if self._cleaning:
+                    raise
+                self._cleaning = True
+            return attempt()
+        except (errors.DataError, errors.IntegrityError) as error:
+            reason = " ".join(str(error).split())
+            raise MoveRefused(
+                f"PostgreSQL refuses a row: {reason}.", hint="`weave db precheck` tells which, and how to mend it."
+            ) from error
 
     def _apply(self, limit: int | None) -> Applied:
         with self._ends.postgres() as target:
@@ -106,17 +119,7 @@ class Forward:
 
     def backfill(self, rows: int) -> tuple[State, int]:
         """Copy the next `rows` rows, in one transaction; gives the state and how many they were, 0 at the end."""
-        try:
-            return self._backfill(rows)
-        except errors.UniqueViolation:
-            # A row over there is outdated, and the log knows of it.
-            self._apply(None)
-            return self._backfill(rows)
-        except (errors.CharacterNotInRepertoire, errors.UntranslatableCharacter, errors.DataError):
-            if self._cleaning:
-                raise
-            self._cleaning = True
-            return self._backfill(rows)
+        return self._tried(lambda: self._backfill(rows))
 
     def _backfill(self, rows: int) -> tuple[State, int]:
         with self._ends.postgres() as target:
@@ -195,7 +198,8 @@ class Forward:
 
     def _mark(self, source: sqlite3.Connection, after: int, limit: int | None) -> tuple[int, int, int]:
         """The last entry of the transaction, how many entries it covers, and how many wait behind it."""
-        newest, oldest = source.execute(f"SELECT max(seq), min(seq) FROM {LOG_TABLE}").fetchone()
+        ends = f"SELECT (SELECT max(seq) FROM {LOG_TABLE}), (SELECT min(seq) FROM {LOG_TABLE})"
+        newest, oldest = source.execute(ends).fetchone()
         if newest is None or newest <= after:
             return after, 0, 0
         first = max(oldest, after + 1)

@@ -297,6 +297,12 @@ class Mover:
 
     def retire(self, folder: Path) -> Path:
         """End the move while PostgreSQL is the home; gives the backup of the SQLite file that is kept in `folder`."""
+        with self.ends.postgres() as target:
+            under_way = read_postgres(target) is not None
+        # A retirement that was interrupted has nothing to bring back any more.
+        if under_way and self.settle().phase is Phase.REVERSIBLE:
+            self.catch_up()
+            switching.validate_foreign_keys(self.ends)
         return retiring.retire(self.ends, self.backward, folder)
 
     def _enter(self, phase: Phase) -> None:

@@ -92,9 +92,21 @@ def finish_cut_over(ends: Ends, pause_milliseconds: float | None = None) -> None
         write_postgres(
             target, replace(state, pause_milliseconds=pause_milliseconds or state.pause_milliseconds, trouble=None)
         )
+    validate_foreign_keys(ends)
+
+
+def validate_foreign_keys(ends: Ends) -> None:
+    """Have PostgreSQL look at the rows that it did not look at in the cut-over; nobody has to wait for it."""
+    with ends.postgres() as target:
+        state = lock_state(target)
     for name, table, _ in state.foreign_keys:
-        with ends.postgres() as target:
-            target.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {quoted(name)}")
+        try:
+            with ends.postgres() as target:
+                target.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {quoted(name)}")
+        except psycopg.errors.ForeignKeyViolation as error:
+            reason = " ".join(str(error).split())
+            with ends.postgres() as target:
+                write_postgres(target, replace(lock_state(target), trouble=f"{name} does not hold: {reason}"))
 
 
 def roll_back(ends: Ends, backward: Backward, *, limit_seconds: float) -> Switched:

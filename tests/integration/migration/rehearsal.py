@@ -35,7 +35,8 @@ from weave_nn.shared.errors import Unavailable
 LIMIT_SECONDS = 90.0
 FOLDERS = 2_000
 KEYS_OF_A_WRITER = 40
-SHORTEST_LIFE, LONGEST_LIFE = 0.5, 3.5
+SHORTEST_LIFE, LONGEST_LIFE = 0.0, 2.5
+READY = "mover.ready"
 
 
 @dataclass(slots=True)
@@ -148,6 +149,7 @@ def expected(ledgers: list[Path]) -> tuple[dict[str, str], int, Result]:
 
 def move(sqlite_path: str, postgres_url: str) -> None:
     """The mover that is killed: there, and back, and there again, and so on."""
+    Path(sqlite_path).with_name(READY).touch()
     while True:
         mover = Mover(Path(sqlite_path), parse_url(postgres_url), TABLES)
         try:
@@ -216,7 +218,11 @@ class Rehearsal:
 
     @contextlib.contextmanager
     def _mover(self) -> Iterator[None]:
+        """A mover that has begun; what it takes to start is not what is to be interrupted."""
+        ready = self._place / READY
+        ready.unlink(missing_ok=True)
         with self._process("mover", self._stand.postgres_url, how=signal.SIGKILL):
+            self._until(ready.exists)
             yield
 
     @contextlib.contextmanager
