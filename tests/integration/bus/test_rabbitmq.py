@@ -139,6 +139,27 @@ def test_a_failed_message_rests_in_the_broker_and_any_process_may_try_it_next(pr
     assert second.depths()["q"] == 0
 
 
+def test_what_cannot_be_put_to_rest_is_still_ours(process: MakeBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = process()
+    first.declare([Subscription("q", ["#"], ignore)])
+    first.publish(messages(1))
+    (taken,) = take(first)
+
+    def away(_: object) -> None:
+        raise Unavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(first._publisher, "publish", away)
+        with pytest.raises(Unavailable):
+            first.retry(taken, delay_seconds=0.01)
+    assert first.depths()["q"] == 1
+    first.release([taken])
+    again = take(first)
+    assert [(each.message, each.attempt) for each in again] == [(taken.message, 1)]
+    first.ack(again)
+    assert first.depths()["q"] == 0
+
+
 def test_a_queue_with_other_arguments_is_explained(process: MakeBus, rabbitmq_url: str) -> None:
     with raw(rabbitmq_url) as (channel, prefix):
         channel.queue_declare(f"{prefix}q", durable=True)

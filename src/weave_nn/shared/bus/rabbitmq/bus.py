@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +23,7 @@ from weave_nn.shared.bus.rabbitmq.envelope import AGAIN_HEADER, message_of, prop
 from weave_nn.shared.bus.rabbitmq.publisher import Outgoing, Publisher
 from weave_nn.shared.bus.rabbitmq.topology import REST_HEADER, Declaration, Names, rest_level
 from weave_nn.shared.db import Database, lock
+from weave_nn.shared.errors import Unavailable
 
 TIDY_SECONDS = 60.0
 
@@ -291,8 +293,21 @@ class RabbitBus:
         )
         body = delivery.message.body.encode()
         name = self._names.queue(delivery.queue)
-        self._send([Outgoing(self._names.rest, name, body, copy, must_arrive=True)])
+        try:
+            self._send([Outgoing(self._names.rest, name, body, copy, must_arrive=True)])
+        except BaseException:
+            with suppress(Unavailable):
+                self._note_awake(delivery)
+            raise
         self._settle([delivery], forget=False)
+
+    def _note_awake(self, delivery: Delivery) -> None:
+        """What could not be put to rest does not rest; it is still ours."""
+        with self._database.write() as work:
+            if _tag(delivery).tried:
+                attempts.note(work.session, delivery.queue, {delivery.message.event_id: delivery.attempt})
+            else:
+                attempts.forget(work.session, delivery.queue, [delivery.message.event_id])
 
     def release(self, deliveries: Sequence[Delivery]) -> None:
         """Put back what was taken and not tried, as if it had not been taken."""
