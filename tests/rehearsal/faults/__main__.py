@@ -8,6 +8,7 @@ about the order and the moments. When that is over, all has to come right by its
 
 import argparse
 import json
+import os
 import random
 import shutil
 import signal
@@ -30,6 +31,7 @@ from rehearsal.faults.system import LARGE, SMALL, System
 
 SETTLE_SECONDS = 240.0
 NOTES = 60
+VAULT_VARIABLE = "WEAVE_BENCH_VAULT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ def rehearse(folder: Path, size: Size, seed: int, say: Callable[[str], None]) ->
     """All of it, in a new `folder`; nothing runs afterwards."""
     choose = random.Random(seed)  # noqa: S311 - no secret
     result = Result(seed)
-    with System(folder, size.processes) as system:
+    vault_bytes = sum(each.stat().st_size for each in size.vault.rglob("*") if each.is_file()) if size.vault else 0
+    with System(folder, size.processes, vault_bytes=vault_bytes) as system:
         _fill(system, size.vault)
         system.start()
         say(f"{len(system.kept)} processes are ready")
@@ -93,31 +96,17 @@ def rehearse(folder: Path, size: Size, seed: int, say: Callable[[str], None]) ->
         with load(asker, ledger, seed, system):
             stopping.wait(3)
             planned = faults.all()
+            # Handlers of events fail throughout the first half.
+            system.failing_file.touch()
             for number, fault in enumerate(planned):
-                # Handlers of events fail throughout the first half.
-                system.failing_file.touch() if number < len(planned) // 2 else system.failing_file.unlink(
-                    missing_ok=True
-                )
+                if number == len(planned) // 2:
+                    system.failing_file.unlink()
                 _disturb(system, asker, fault, result, say, patient=choose.randrange(100) < size.patience)
                 stopping.wait(choose.uniform(0, 1))
             asker.phase = "afterwards"
-            system.failing_file.unlink(missing_ok=True)
             system.wait_ready(*system.kept)
         ledger.close()
-        with opened(system) as state:
-            began = time.monotonic()
-            while (open_still := unsettled(state, system)) and time.monotonic() - began < SETTLE_SECONDS:
-                stopping.wait(0.5)
-            result.settled_seconds = time.monotonic() - began
-            if open_still:
-                result.problems["not settled"] = [open_still]
-            say(f"settled after {result.settled_seconds:.1f} s: {open_still or 'nothing is open'}")
-            codes = system.stop()
-            judge = Judge(system, state, ledger.file)
-            result.problems |= judge.judge(faults.poison)
-            result.temporary_files = judge.left
-        if bad := {name: code for name, code in codes.items() if code}:
-            result.problems["exit codes"] = [str(bad)]
+        _settle_and_judge(system, faults, ledger.file, result, say)
         if asker.odd:
             result.problems["internal errors"] = asker.odd
         # One answer of each kind, for whoever wants to know what clients see.
@@ -130,6 +119,23 @@ def rehearse(folder: Path, size: Size, seed: int, say: Callable[[str], None]) ->
         }
         result.kills = sum(each.killed for each in system.kept.values())
     return result
+
+
+def _settle_and_judge(system: System, faults: Faults, ledger: Path, result: Result, say: Callable[[str], None]) -> None:
+    with opened(system) as state:
+        began = time.monotonic()
+        while (open_still := unsettled(state, system)) and time.monotonic() - began < SETTLE_SECONDS:
+            threading.Event().wait(0.5)
+        result.settled_seconds = time.monotonic() - began
+        if open_still:
+            result.problems["not settled"] = [open_still]
+        say(f"settled after {result.settled_seconds:.1f} s: {open_still or 'nothing is open'}")
+        codes = system.stop()
+        judge = Judge(system, state, ledger)
+        result.problems |= judge.judge(faults.poison)
+        result.temporary_files = judge.left
+    if bad := {name: code for name, code in codes.items() if code}:
+        result.problems["exit codes"] = [str(bad)]
 
 
 def _disturb(
@@ -213,7 +219,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--short", action="store_true", help="as in the tests: outages of 5 seconds, everything once")
-    parser.add_argument("--vault", type=Path, help="a folder of notes that is copied")
+    parser.add_argument(
+        "--vault", type=Path, default=os.environ.get(VAULT_VARIABLE), help="a folder of notes that is copied"
+    )
     parser.add_argument("--keep", type=Path, help="a new folder that is kept, with all logs")
     chosen = parser.parse_args()
     size = SHORT if chosen.short else LONG

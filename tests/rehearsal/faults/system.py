@@ -74,7 +74,7 @@ class Kept:
 class System:
     """Everything in `folder`; leave the context, and nothing of it runs any more."""
 
-    def __init__(self, folder: Path, processes: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, folder: Path, processes: Mapping[str, tuple[str, ...]], *, vault_bytes: int = 0) -> None:
         self.folder = folder
         self.vault, self.state = folder / "vault", folder / "state"
         self.parts = processes
@@ -82,6 +82,7 @@ class System:
         self.proxies: dict[str, Proxy] = {}
         self.failing_file = folder / "failing"
         self.small_disks = False
+        self._vault_megabytes = _VAULT_MEGABYTES + 3 * vault_bytes // 2**20
         self.clocks = False
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -99,7 +100,7 @@ class System:
         self._stack.close()
 
     def _open(self) -> None:
-        for place, megabytes in ((self.vault, _VAULT_MEGABYTES), (self.state, _STATE_MEGABYTES)):
+        for place, megabytes in ((self.vault, self._vault_megabytes), (self.state, _STATE_MEGABYTES)):
             place.mkdir()
             self.small_disks = self._mounted(place, megabytes)
         self.clocks = self._build_clock()
