@@ -105,6 +105,21 @@ def test_going_back_in_git_writes_through_the_file_service(serving: Server) -> N
 
 
 @standalone
+def test_the_command_line_works_on_a_running_set(services: Services) -> None:
+    def weave(*arguments: str) -> Any:
+        command = [str(WEAVE), *arguments, "--json"]
+        done = subprocess.run(command, env=services.env, check=True, capture_output=True, text=True, timeout=90)
+        return json.loads(done.stdout)
+
+    vault = str(services.vault)
+    parts = {part["part"]: part["ready"] for part in weave("status", vault)["parts"]}
+    assert parts == dict.fromkeys(map("+".join, STANDALONE.values()), True)
+    assert weave("search", "albatross", "--vault", vault)["hits"]
+    assert weave("tasks", "list", vault)["tasks"]
+    assert weave("git", "log", "Notes/Albatross.md", "--vault", vault)
+
+
+@standalone
 def test_a_second_process_takes_over_what_is_done_once(services: Services) -> None:
     watcher, writer = free_ports(2)
     services.serve("beside", watcher)

@@ -17,21 +17,27 @@ NOT_RUNNING = 3
 def status(vault: VaultArgument = None, *, data_dir: DataDirOption = None, as_json: JsonOption = None) -> None:
     """Show whether a server runs and what the database holds.
 
-    The exit code is 0 when it runs, 3 when it does not.
+    The exit code is 0 when it runs, as a whole or in parts (`weave serve`), 3 when it does not.
 
     \b
     weave status ~/Notes
     weave status --json | jq .server.ready
     """
     settings = load_settings(vault=vault, data_dir=data_dir).settings
-    server, counts = _server(settings), _counts(settings)
+    server, parts, counts = _server(settings), _parts(settings), _counts(settings)
     if wants_json(chosen=as_json):
         print_json(
-            {"server": server, "vault": str(settings.vault), "data_dir": str(settings.data_dir), "counts": counts}
+            {
+                "server": server,
+                "parts": parts,
+                "vault": str(settings.vault),
+                "data_dir": str(settings.data_dir),
+                "counts": counts,
+            }
         )
     else:
-        _print(settings, server, counts)
-    if server["state"] != "running":
+        _print(settings, server, parts, counts)
+    if not parts and server["state"] != "running":
         raise typer.Exit(NOT_RUNNING)
 
 
@@ -50,6 +56,18 @@ def _server(settings: "Settings") -> dict[str, Any]:
     return {"state": "running", "address": address, "ready": ready.status == HTTPStatus.OK, "checks": ready.body}
 
 
+def _parts(settings: "Settings") -> list[dict[str, Any]]:
+    """The processes of `weave serve` that answer, which may have been killed since they said where they listen."""
+    from weave_nn.entrypoints.cli.running import ask, part_addresses
+
+    answers = {name: (address, ask(address, "/ready")) for name, address in part_addresses(settings.data_dir).items()}
+    return [
+        {"part": name.rpartition(".")[0], "address": address, "ready": ready.status == HTTPStatus.OK}
+        for name, (address, ready) in answers.items()
+        if ready is not None
+    ]
+
+
 def _counts(settings: "Settings") -> dict[str, int] | None:
     """What the database holds, or None when there is none yet; looking makes nothing."""
     if settings.vault is None or settings.data_dir is None or not settings.data_dir.exists():
@@ -61,12 +79,18 @@ def _counts(settings: "Settings") -> dict[str, int] | None:
         return dict(offline.counts())
 
 
-def _print(settings: "Settings", server: dict[str, Any], counts: dict[str, int] | None) -> None:
+def _print(
+    settings: "Settings", server: dict[str, Any], parts: list[dict[str, Any]], counts: dict[str, int] | None
+) -> None:
     state = server["state"]
     if state == "running":
         state += ", ready" if server["ready"] else ", not ready yet"
     rows = [
         ("server", f"{state} ({server.get('note') or server['address']})"),
+        *(
+            (f"part {each['part']}", f"running, {'ready' if each['ready'] else 'not ready yet'} ({each['address']})")
+            for each in parts
+        ),
         ("vault", str(settings.vault or "none given")),
         ("state folder", str(settings.data_dir or "none")),
     ]
