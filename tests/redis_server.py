@@ -106,8 +106,8 @@ def _or_skipped() -> Iterator[None]:
 @contextlib.contextmanager
 def _started(folder: Path) -> Iterator[OwnRedis]:
     server = OwnRedis(folder)
-    server.start()
     try:
+        server.start()
         yield server
     finally:
         server.stop()

@@ -6,8 +6,8 @@ lease's length without a renewal, so that a third is left to stop in.
 
 A Redis that has restarted may have forgotten who holds what. Nobody is given a lease before it has been up for a whole
 length, and so whoever held one has renewed it by then or given it up. The token is the greater of a counter and of the
-server's time in milliseconds: it also grows over such a loss. Behind a replica that was promoted without the last
-writes, two may hold a lease for a moment; that is what tokens are for.
+server's time in milliseconds: it also grows over such a loss, and need not be kept for ever. Behind a replica that was
+promoted without the last writes, two may hold a lease for a moment; that is what tokens are for.
 """
 
 import secrets
@@ -25,6 +25,7 @@ from weave_nn.shared.ephemeral.outage import Outage
 log = structlog.get_logger(__name__)
 
 LEASE_SECONDS = 6.0
+_TOKEN_KEPT_SECONDS = 7 * 86_400
 _RETRY_PARTS = 12
 _RENEW_PARTS = 4
 _SOCKET_PARTS = 6
@@ -39,7 +40,7 @@ local token = now[1] * 1000 + math.floor(now[2] / 1000)
 local last = tonumber(redis.call('GET', KEYS[2]) or '0')
 if token <= last then token = last + 1 end
 token = string.format('%.0f', token)
-redis.call('SET', KEYS[2], token)
+redis.call('SET', KEYS[2], token, 'EX', ARGV[3])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return token
 """
@@ -73,7 +74,8 @@ class RedisLeases:
         owner = secrets.token_hex(16)
         asked = time.clock_gettime(_CLOCK)
         try:
-            token = self._redis.eval(_TAKE, 2, *keys, owner, str(round(self._seconds * 1000)))
+            length = str(round(self._seconds * 1000))
+            token = self._redis.eval(_TAKE, 2, *keys, owner, length, str(_TOKEN_KEPT_SECONDS))
         except RedisError as error:
             self._outage.failed(error)
             return None
