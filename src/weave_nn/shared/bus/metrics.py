@@ -41,24 +41,30 @@ class BusCollector(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The gauges as they are now."""
-        try:
-            yield from self._measure()
-        except Exception as error:  # noqa: BLE001 - see the class
-            self._on_error(error)
+        # The outbox is of most interest while the broker is away.
+        for measure in (self._outbox, self._queues):
+            try:
+                yield from measure()
+            except Exception as error:  # noqa: BLE001 - see the class
+                self._on_error(error)
 
-    def _measure(self) -> list[GaugeMetricFamily]:
-        depth = GaugeMetricFamily("weave_bus_queue_depth", "Messages that wait or are being handled.", labels=["queue"])
-        for queue, count in self._bus.depths().items():
-            depth.add_metric([queue], count)
+    def _outbox(self) -> list[GaugeMetricFamily]:
         with self._database.read() as work:
             behind = backlog(work.session)
         return [
-            depth,
-            GaugeMetricFamily("weave_bus_dead_letters", "Dead letters.", value=self._bus.dead_letter_count()),
             GaugeMetricFamily("weave_bus_outbox_events", "Events that await the relay.", value=behind.count),
             GaugeMetricFamily(
                 "weave_bus_outbox_oldest_seconds",
                 "Age of the oldest event that awaits the relay.",
                 value=behind.oldest_seconds,
             ),
+        ]
+
+    def _queues(self) -> list[GaugeMetricFamily]:
+        depth = GaugeMetricFamily("weave_bus_queue_depth", "Messages that wait or are being handled.", labels=["queue"])
+        for queue, count in self._bus.depths().items():
+            depth.add_metric([queue], count)
+        return [
+            depth,
+            GaugeMetricFamily("weave_bus_dead_letters", "Dead letters.", value=self._bus.dead_letter_count()),
         ]

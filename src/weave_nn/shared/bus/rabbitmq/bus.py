@@ -415,8 +415,12 @@ class RabbitBus:
             if not was_tried(each.properties, redelivered=each.redelivered)
         ]
         # What was noted already stays as it is; the others would count as tried when they come again.
-        self._note_untried(queue, fresh)
-        self._consumer.leave(name)
+        try:
+            self._note_untried(queue, fresh)
+        except Unavailable as error:
+            _log.warning("rabbitmq.left", queue=queue, messages=len(fresh), error=str(error))
+        finally:
+            self._consumer.leave(name)
 
     def close(self) -> None:
         """Give back what was taken and end every connection."""
