@@ -29,7 +29,7 @@ from rehearsal.faults.ledger import Ledger, entries, outcomes
 from rehearsal.faults.load import load
 from rehearsal.faults.system import LARGE, SMALL, System
 
-SETTLE_SECONDS = 240.0
+SETTLE_SECONDS = 600.0
 NOTES = 60
 VAULT_VARIABLE = "WEAVE_BENCH_VAULT"
 
