@@ -160,7 +160,7 @@ class Declaration:
         try:
             self._exchange(self._names.vault, "fanout", {"alternate-exchange": mark})
         except TopologyConflict as error:
-            other = re.search(r"but current is '?vault ([^']*)'?", error.detail)
+            other = re.search(r"current is .*?'vault ([^']*)'", error.detail)
             if other is None:
                 raise
             raise ForeignVault(
