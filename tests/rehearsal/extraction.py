@@ -168,6 +168,7 @@ class Rehearsal:
     def _outcome(self, name: str, load: Load, since: float, astray: Sequence[str]) -> Outcome:
         sent = load.since(since)
         failures = [each for each in sent if each.failed]
+        self._say(f"   {name}: {len(sent)} requests, {len(failures)} failed, {len(flips(sent))} users flipped")
         return Outcome(
             name=name,
             requests=len(sent),

@@ -185,7 +185,7 @@ def complete(rollout: Rollout, verdict: Verdict, *, now: datetime, force: bool =
         )
     if verdict.kind != "passed" and not force:
         raise StepRefused(
-            f"The guard has not passed the soak of {rollout.service}: {verdict.reason}",
+            f"The guard has not passed the soak of {rollout.service}: {verdict.reason}.",
             hint="Wait for it, or add --force.",
         )
     return replace(rollout, state=State.COMPLETED, percent=100, shadow_percent=0, automatic=False, stepped_at=now)
@@ -216,7 +216,7 @@ def _check_step_up(rollout: Rollout, percent: int, verdict: Verdict) -> None:
         )
     if verdict.kind != "passed":
         raise StepRefused(
-            f"The guard has not passed {rollout.service} at {rollout.percent} %: {verdict.reason}",
+            f"The guard has not passed {rollout.service} at {rollout.percent} %: {verdict.reason}.",
             hint="Wait for it, or add --force.",
         )
 

@@ -267,9 +267,9 @@ class Rollouts:
 def verdict_of(rollout: Rollout, window: Window | None, now: datetime) -> Verdict:
     """What the guard thinks of the present step: what it said of an earlier one, or long ago, does not count."""
     if window is None or window.at < rollout.stepped_at:
-        return Verdict("hold", "the guard has not looked at this step yet; does `weave gateway` run?")
+        return Verdict("hold", "the guard has not looked at this step yet; is `weave gateway` running")
     if (now - window.at).total_seconds() > FRESH_SECONDS:
-        return Verdict("hold", f"the guard looked last at {window.at:%F %T} UTC; does `weave gateway` run?")
+        return Verdict("hold", f"the guard looked last at {window.at:%F %T} UTC; is `weave gateway` running")
     match window.verdict:
         case "passed":
             return Verdict("passed", window.reason)
