@@ -103,7 +103,6 @@ class Rehearsal:
 
     def broken_run(self, load: Load, fault: str) -> Outcome:
         """A candidate that is well until half of the users are on it, and then is not."""
-        time.time()
         candidate = self._house.start_faulty()
         self._weave("extract", "tasks", "--candidate", candidate, "--soak", "1", "--samples", str(self._size.samples))
         self._weave("rollout", "tasks", "--shadow", "50")
@@ -168,7 +167,7 @@ class Rehearsal:
     def _outcome(self, name: str, load: Load, since: float, astray: Sequence[str]) -> Outcome:
         sent = load.since(since)
         failures = [each for each in sent if each.failed]
-        self._say(f"   {name}: {len(sent)} requests, {len(failures)} failed, {len(flips(sent))} users flipped")
+        self._say(f"   {name}: {len(sent)} requests, {len(failures)} failed")
         return Outcome(
             name=name,
             requests=len(sent),
