@@ -8,6 +8,7 @@ started; and so are all those that the other process did not bring back, for wha
 """
 
 import contextlib
+import gc
 import os
 import pickle
 import subprocess
@@ -66,6 +67,8 @@ def _elsewhere(vault: Vault, paths: Sequence[str], make: Callable[[Vault, str], 
 def _main(asked: BinaryIO, answers: BinaryIO) -> None:
     root, read_only, make, paths = pickle.load(asked)  # noqa: S301 - from the process that started this one
     vault = Vault(Path(root), read_only=read_only)
+    # Hardly anything that is made here has cycles, and all of it ends with this process.
+    gc.disable()
     for start in range(0, len(paths), _BATCH):
         pickle.dump([_made(vault, path, make) for path in paths[start : start + _BATCH]], answers, protocol=5)
         answers.flush()
