@@ -1,7 +1,6 @@
 """`weave extract`: the beginning of a rollout, with everything that must hold before."""
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -121,6 +120,8 @@ def _start_gateway(here: Opened, *, quiet: bool) -> None:
 
 def _start(here: Opened, log: str, arguments: list[str], *, quiet: bool, **environment: str) -> None:
     """Start a command of ours that goes on when this one has ended."""
+    import subprocess
+
     file = here.instance.data_dir / log
     known = {
         "WEAVE_VAULT": str(here.instance.vault),

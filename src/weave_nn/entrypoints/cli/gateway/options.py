@@ -1,8 +1,6 @@
 """What the commands about rollouts share: the rollouts themselves, and waiting until a gateway serves a change."""
 
-import getpass
 import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,6 +71,8 @@ def opened(*, vault: str | None, data_dir: object) -> Iterator[Opened]:
 
 def look(control: str) -> None:
     """Tell a gateway that there is a change; it would find it by itself a tenth of a second later."""
+    import urllib.request
+
     request = urllib.request.Request(control + "/-/look", data=b"", method="POST")  # noqa: S310 - its own address
     try:
         urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=1).close()
@@ -82,6 +82,8 @@ def look(control: str) -> None:
 
 def who() -> str:
     """The person at the terminal, for the history."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):
