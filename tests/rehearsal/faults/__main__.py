@@ -24,7 +24,7 @@ from pathlib import Path
 
 from rehearsal.faults.asking import Asker
 from rehearsal.faults.disturbing import Fault, Faults, last
-from rehearsal.faults.judging import Judge, opened, unsettled
+from rehearsal.faults.judging import Judge, opened, position, unsettled
 from rehearsal.faults.ledger import Ledger, entries, outcomes
 from rehearsal.faults.load import load
 from rehearsal.faults.system import LARGE, SMALL, System
@@ -90,6 +90,7 @@ def rehearse(folder: Path, size: Size, seed: int, say: Callable[[str], None]) ->
         _fill(system, size.vault)
         system.start()
         say(f"{len(system.kept)} processes are ready")
+        since = position(system)
         ledger, asker = Ledger(folder / "ledger"), Asker(system)
         faults = Faults(system, choose, size.outage_seconds, at_once=size.at_once, cuts=size.cuts)
         stopping = threading.Event()
@@ -106,7 +107,7 @@ def rehearse(folder: Path, size: Size, seed: int, say: Callable[[str], None]) ->
             asker.phase = "afterwards"
             system.wait_ready(*system.kept)
         ledger.close()
-        _settle_and_judge(system, faults, ledger.file, result, say)
+        _settle_and_judge(system, faults, result, say, ledger=ledger.file, since=since)
         if asker.odd:
             result.problems["internal errors"] = asker.odd
         # One answer of each kind, for whoever wants to know what clients see.
@@ -121,10 +122,12 @@ def rehearse(folder: Path, size: Size, seed: int, say: Callable[[str], None]) ->
     return result
 
 
-def _settle_and_judge(system: System, faults: Faults, ledger: Path, result: Result, say: Callable[[str], None]) -> None:
+def _settle_and_judge(
+    system: System, faults: Faults, result: Result, say: Callable[[str], None], *, ledger: Path, since: int
+) -> None:
     with opened(system) as state:
         began = time.monotonic()
-        while (open_still := unsettled(state, system)) and time.monotonic() - began < SETTLE_SECONDS:
+        while (open_still := unsettled(state, system, since)) and time.monotonic() - began < SETTLE_SECONDS:
             threading.Event().wait(0.5)
         result.settled_seconds = time.monotonic() - began
         if open_still:

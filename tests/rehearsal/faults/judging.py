@@ -19,6 +19,7 @@ from integration.sync.indexes import dump
 from rehearsal.faults.ledger import Entry, entries
 from rehearsal.faults.system import System
 from weave_nn.entrypoints.monolith import Offline, offline
+from weave_nn.services.sync.models import text_of
 from weave_nn.shared.bus.models import event, inbox, outbox
 from weave_nn.shared.bus.topics import matches
 from weave_nn.shared.config import load, prepare
@@ -39,12 +40,18 @@ def opened(system: System) -> Iterator[Offline]:
         yield found
 
 
-def unsettled(state: Offline, system: System) -> str:
-    """What is still on its way, for people; empty when nothing is."""
+def position(system: System) -> int:
+    """How far events were published; the first ones may have come before all queues were there."""
+    with opened(system) as state, state.runtime.database.read() as work:
+        return work.session.scalar(select(func.max(event.c.sequence))) or 0
+
+
+def unsettled(state: Offline, system: System, since: int) -> str:
+    """What is still on its way of what was published after the position `since`; empty when nothing is."""
     for name in system.kept:
         if (answer := system.ask_ready(name))[0] != 200:
             return f"{name} is not ready: {answer}"
-    if said := _unhandled(state):
+    if said := _unhandled(state, since):
         return said
     if depths := {queue: depth for queue, depth in state.bus.depths().items() if depth}:
         return f"queues are not empty: {depths}"
@@ -54,10 +61,11 @@ def unsettled(state: Offline, system: System) -> str:
     return ""
 
 
-def _unhandled(state: Offline) -> str:
+def _unhandled(state: Offline, since: int) -> str:
     with state.runtime.database.read() as work:
         waiting = work.session.scalar(select(func.count()).select_from(outbox))
-        published = [(row.event_id, row.type) for row in work.session.execute(select(event.c.event_id, event.c.type))]
+        asked = select(event.c.event_id, event.c.type).where(event.c.sequence > since)
+        published = [(row.event_id, row.type) for row in work.session.execute(asked)]
         handled = {(row.consumer, row.event_id) for row in work.session.execute(select(inbox))}
         pending = work.session.scalar(text("SELECT count(*) FROM task WHERE pending_edit IS NOT NULL"))
     if waiting:
@@ -229,7 +237,10 @@ class Judge:
         tasks = "SELECT id, note_path, line, text, status, deleted, pending_edit FROM task"
         with database.read() as work:
             rows = sorted(map(tuple, work.session.execute(text(tasks))), key=repr)
-        return {**dump(database), "tasks": rows}
+        held = dump(database)
+        # The same text may be compressed in more than one way.
+        held["content"] = sorted((path, text_of(content)) for path, content in held["content"])
+        return {**held, "tasks": rows}
 
 
 def _known(noted: list[Entry], kind: str) -> tuple[set[str], set[str]]:
