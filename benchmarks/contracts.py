@@ -111,7 +111,16 @@ class PartServer(WeaveServer):
         self.port = free_port()
         self.environment = {"WEAVE_DATA_DIR": str(self.state), "WEAVE_API_KEY": self.key}
         weave = Path(sys.executable).with_name("weave")
-        command: list[str | Path] = [weave, "serve", "files", "watcher", "--vault", self.vault, "--port", str(self.port)]
+        command: list[str | Path] = [
+            weave,
+            "serve",
+            "files",
+            "watcher",
+            "--vault",
+            self.vault,
+            "--port",
+            str(self.port),
+        ]
         return self._launch(command, lambda: self._answers("/ready"))
 
 
