@@ -38,6 +38,7 @@ _TELL_SECONDS = 1.0
 _CONFIRM_SECONDS = 10.0
 _CONFIRM_LOOK_SECONDS = 0.001
 _USUAL_SECONDS = 0.5
+_AGAIN_SECONDS = 5.0
 _SHADOW_PERCENT = 10
 _WATCHED = frozenset({State.SHADOWING, State.ROLLING, State.SOAKING, State.PAUSED})
 
@@ -75,7 +76,9 @@ class Control:
         self._front = Front(edge.place)
         self._files: dict[str, str] = {}
         self._version = -1
-        self._problem = ""
+        self._problems: dict[str, str] = {}
+        self._refused: tuple[int, float] = (-1, 0.0)
+        self._refusal = ""
         self._watched: dict[str, _Watched] = {}
         self._usual: dict[int, float] = {}
         self._told_at = 0.0
@@ -131,6 +134,11 @@ class Control:
         if self._problem:
             raise Unavailable(self._problem)
 
+    @property
+    def _problem(self) -> str:
+        """What does not work now, for people."""
+        return " ".join([*self._problems.values(), self._refusal]).strip()
+
     def _run(self) -> None:
         self._database.signals.begin()
         while not self._stopping.is_set():
@@ -143,7 +151,7 @@ class Control:
             if now - self._guarded_at >= _GUARD_SECONDS:
                 self._guarded_at = now
                 self._survive("guard", self._guard)
-                self._survive("guard", self._follow)
+                self._survive("look", self._follow)
             if now - self._told_at >= _TELL_SECONDS:
                 self._survive("tell", self._tell)
 
@@ -151,29 +159,40 @@ class Control:
         """Whatever happens, the watch goes on: Envoy serves what it has, and the reason stands in log and status."""
         try:
             work()
+            self._problems.pop(what, None)
         except WeaveError as error:
             log.warning("gateway_failed", doing=what, reason=str(error))
-            self._problem = str(error)
+            self._problems[what] = str(error)
         except Exception as error:
             log.exception("gateway_failed", doing=what)
-            self._problem = repr(error)
+            self._problems[what] = repr(error)
 
     def _follow(self) -> None:
         if self._envoy.ended():
             log.error("envoy_ended", next="starting it again")
             self._envoy.start()
-        if self._rollouts.version() == self._version:
+        wanted, begun = self._rollouts.version(), time.monotonic()
+        if wanted == self._version:
             return
-        begun = time.monotonic()
+        refused, until = self._refused
+        if wanted == refused and begun < until:
+            return
         changed, rollouts = self._rollouts.routed()
         edge = replace(self._edge, rollouts=rollouts)
-        self._serve(render(edge, str(self._folder)))
+        try:
+            self._serve(render(edge, str(self._folder)))
+        except ConfigurationRefused as error:
+            # What is in force stays; the same is tried again only after a while.
+            self._refused, self._refusal = (changed, time.monotonic() + _AGAIN_SECONDS), str(error)
+            log.exception("gateway_refused", version=changed)
+            return
+        self._refusal = ""
         self._edge = edge
         # What is counted for a step begins before anybody knows that it is served.
         for rollout in rollouts:
             if rollout.state in _WATCHED:
                 self._watch(rollout, self._counters(rollout))
-        self._version, self._problem = changed, ""
+        self._version = changed
         self._tell()
         log.info("gateway_serves", version=changed, milliseconds=round((time.monotonic() - begun) * 1000, 1))
 

@@ -159,6 +159,13 @@ class Stand:
             folder=self.folder / "envoy", envoy=self.envoy,
         )  # fmt: skip
 
+    def lose_control(self) -> None:
+        """The control plane is gone, without having ended anything."""
+        self.control._stopping.set()
+        self.control._wake.set()
+        self.control._thread.join()
+        self.control._front.close()
+
     def open(self, backend: Backend) -> None:
         serving = asyncio.start_server(backend.serve, "127.0.0.1", backend.port, backlog=512)
         self.servers[backend.name] = asyncio.run_coroutine_threadsafe(serving, self.loop).result()

@@ -136,10 +136,7 @@ def test_while_the_control_plane_is_gone_users_stay_where_they_are_and_the_next_
     stand.to(50)
     before = {user: stand.ask("/tasks/1", user).body for user in USERS}
     pid = stand.envoy.pid
-    control = stand.control
-    control._stopping.set()
-    control._wake.set()
-    control._thread.join()
+    stand.lose_control()
     stand.close(stand.control_service)
     assert {user: stand.ask("/tasks/1", user).body for user in USERS} == before
     assert stand.ask("/tasks/1", "unheard-of").body == "stable"
@@ -191,10 +188,7 @@ def test_zero_in_the_environment_takes_everybody_home_whatever_was_commanded(sta
     stand.rollouts.complete("tasks", who="ann", force=True)
     stand.await_served()
     assert stand.ask("/tasks/1", "u1").body == "candidate"
-    control = stand.control
-    control._stopping.set()
-    control._wake.set()
-    control._thread.join()
+    stand.lose_control()
     stand.make(tasks=0)
     stand.control.start()
     assert {stand.ask("/tasks/1", user).body for user in USERS} == {"stable"}
