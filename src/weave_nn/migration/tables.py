@@ -34,7 +34,9 @@ KEY_COLUMNS = 6
 """The most columns of a primary key; the log has that many."""
 
 SEPARATOR, NULL = "\x1f", "\x1e"
-LONG_TEXT_CHARS = 1000
+LONG_TEXT_BYTES = 1000
+"""Longer text goes into a row's text by its checksum, so that a range of rows takes little memory; counted in bytes,
+which neither database has to look at every character for."""
 _NUL, _REPLACEMENT = "\x00", "\ufffd"
 
 
@@ -87,8 +89,8 @@ class MovedColumn:
             case Kind.DATETIME:
                 zone = "||'+00'" if self.zoned else ""
                 value = f"CASE length({name}) WHEN 26 THEN rtrim(rtrim({name},'0'),'.') ELSE {name} END{zone}"
-            case Kind.TEXT | Kind.JSON if not self.chars or self.chars > LONG_TEXT_CHARS:
-                value = f"CASE WHEN length({name})>{LONG_TEXT_CHARS} THEN md5_hex({name}) ELSE {name} END"
+            case Kind.TEXT | Kind.JSON if not self.chars or self.chars > LONG_TEXT_BYTES:
+                value = f"CASE WHEN length(CAST({name} AS BLOB))>{LONG_TEXT_BYTES} THEN md5_hex({name}) ELSE {name} END"
             case _:
                 value = name
         return f"coalesce({value},char(30))" if self.nullable else value
@@ -100,10 +102,11 @@ class MovedColumn:
                 value = f"encode(float8send({name}),'hex')"
             case Kind.BLOB:
                 value = f"md5({name})"
-            case Kind.TEXT if not self.chars or self.chars > LONG_TEXT_CHARS:
-                value = f"CASE WHEN length({name})>{LONG_TEXT_CHARS} THEN md5({name}) ELSE {name} END"
+            case Kind.TEXT if not self.chars or self.chars > LONG_TEXT_BYTES:
+                value = f"CASE WHEN octet_length({name})>{LONG_TEXT_BYTES} THEN md5({name}) ELSE {name} END"
             case Kind.JSON:
-                value = f"CASE WHEN length({name}::text)>{LONG_TEXT_CHARS} THEN md5({name}::text) ELSE {name}::text END"
+                text = f"{name}::text"
+                value = f"CASE WHEN octet_length({text})>{LONG_TEXT_BYTES} THEN md5({text}) ELSE {text} END"
             case Kind.TEXT:
                 value = name
             case _:
