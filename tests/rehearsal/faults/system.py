@@ -100,6 +100,8 @@ class System:
         self._stack.close()
 
     def _open(self) -> None:
+        # PostgreSQL refuses to be root, and its other user has to come through here.
+        self.folder.chmod(0o755)
         for place, megabytes in ((self.vault, self._vault_megabytes), (self.state, _STATE_MEGABYTES)):
             place.mkdir()
             self.small_disks = self._mounted(place, megabytes)
