@@ -94,6 +94,30 @@ def test_a_candidate_that_is_gone_is_rolled_back_and_nobody_notices(stand: Stand
     wait_until(lambda: stand.rollouts.find("tasks").state is State.ROLLED_BACK)
 
 
+@pytest.mark.parametrize("completed", [True, False])
+def test_a_service_without_another_side_is_waited_for_while_it_restarts(stand: Stand, *, completed: bool) -> None:
+    stand.plan()
+    stand.to(100)
+    stand.rollouts.complete("tasks", who="ann", force=True)
+    stand.await_served()
+    backend, path = (stand.candidate, "/tasks") if completed else (stand.stable, "/files/a.md")
+    assert stand.ask(path, "u1").body == backend.name
+    stand.close(backend)
+    said: list[str] = []
+
+    def ask(method: str) -> None:
+        said.append(stand.ask(path, "u1", method).body)
+
+    asking = [threading.Thread(target=ask, args=(method,)) for method in ("GET", "POST")]
+    for thread in asking:
+        thread.start()
+    wait_until(lambda: sum(map(int, stand.envoy.admin.texts(r"^cluster\..*upstream_rq_retry$").values())) > 1)
+    stand.open(backend)
+    for thread in asking:
+        thread.join()
+    assert said == [backend.name] * 2
+
+
 def test_a_write_that_was_sent_is_not_sent_again(stand: Stand) -> None:
     stand.plan()
     stand.to(100)

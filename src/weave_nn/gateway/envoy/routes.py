@@ -38,6 +38,13 @@ _UNSENT_ONCE = {
     "refresh_cluster_on_retry": True,
 }
 
+_WAITING = {
+    # Where there is no other side, a service that is just being restarted is waited for, some seconds on the whole.
+    "retry_on": "connect-failure",
+    "num_retries": 8,
+    "retry_back_off": {"base_interval": "0.25s", "max_interval": "2s"},
+}
+
 
 def route_configuration(edge: Edge, version: str) -> dict[str, Any]:
     """The one route configuration; each of its answers names `version`."""
@@ -64,16 +71,18 @@ def _routes(edge: Edge) -> Iterator[dict[str, Any]]:
     for rollout in edge.rollouts:
         for prefix in PREFIXES[rollout.service]:
             yield from _of_service(edge, rollout, prefix, silence)
-    yield {"match": {"prefix": "/"}, "route": {"cluster": MONOLITH, **silence}}
+    yield {"match": {"prefix": "/"}, "route": {"cluster": MONOLITH, **silence, "retry_policy": _WAITING}}
 
 
 def _of_service(edge: Edge, rollout: Rollout, prefix: str, silence: dict[str, Any]) -> Iterator[dict[str, Any]]:
     place = {"path_separated_prefix": prefix}
     if edge.moved(rollout):
-        yield {"match": place, "route": {"cluster": candidate_cluster(rollout), **silence}}
+        home = {"cluster": candidate_cluster(rollout), **silence, "retry_policy": _WAITING}
+        yield {"match": place, "route": home}
         return
     weight = edge.share(rollout)
-    home = {"match": place, "route": {"cluster": stable_cluster(rollout), **silence}, **_side("stable")}
+    stable = {"cluster": stable_cluster(rollout), **silence, "retry_policy": _WAITING}
+    home = {"match": place, "route": stable, **_side("stable")}
     mirror = _mirror(rollout.shadow_percent)
     if weight:
         if prefix in SESSIONS:
