@@ -9,12 +9,13 @@ from weave_nn.services.files import models as files
 from weave_nn.services.tasks import models as tasks
 from weave_nn.shared import bus
 from weave_nn.shared.db import Database, DatabaseUnusable, upgrade
-from weave_nn.shared.db.backups import back_up, restore
+from weave_nn.shared.db.backups import back_up
+from weave_nn.shared.db.restoring import restore
 from weave_nn.shared.errors import Conflict, InvalidInput
 
 TREES = [bus.SCHEMA, files.SCHEMA, tasks.SCHEMA]
 CHECKED = (
-    "SELECT note, count(*) FROM (SELECT path AS note FROM task_note ORDER BY path) AS t GROUP BY note ORDER BY note"
+    "SELECT note, count(*) FROM (SELECT topic AS note FROM bus_binding ORDER BY topic) AS t GROUP BY note ORDER BY note"
 )
 
 
@@ -23,7 +24,7 @@ def filled(url: str) -> Database:
     upgrade(database, TREES)
     with database.write() as work:
         for path in ("a.md", "ä\t\\.md", "line\nbreak.md"):
-            work.session.execute(text("INSERT INTO task_note VALUES ('v', :path, 'e')"), {"path": path})
+            work.session.execute(text("INSERT INTO bus_binding (queue, topic) VALUES ('v', :path)"), {"path": path})
         queued = "INSERT INTO bus_outbox (event_id, type, body, announced_at) VALUES ('e', 't', '{}', :at)"
         work.session.execute(text(queued), {"at": "2026-01-01 00:00:00.000000"})
     return database
@@ -48,7 +49,7 @@ def test_what_was_backed_up_comes_back(
     assert made.file.stat().st_mode & 0o077 == 0
     before = notes(database)
     with database.write() as work:
-        work.session.execute(text("DELETE FROM task_note"))
+        work.session.execute(text("DELETE FROM bus_binding"))
     with pytest.raises(Conflict, match="--replace"):
         restore(database, TREES, made.file)
     database.close()
@@ -92,7 +93,9 @@ def test_a_backup_of_sqlite_takes_no_part_in_a_move(tmp_path: Path) -> None:
     database = filled(f"sqlite:///{tmp_path}/weave.db")
     with sqlite3.connect(tmp_path / "weave.db") as raw:
         raw.execute("CREATE TABLE move_log (seq INTEGER)")
-        raw.execute("CREATE TRIGGER move_insert_x AFTER INSERT ON task_note BEGIN INSERT INTO move_log VALUES (1); END")
+        raw.execute(
+            "CREATE TRIGGER move_insert_x AFTER INSERT ON bus_binding BEGIN INSERT INTO move_log VALUES (1); END"
+        )
         raw.execute("PRAGMA user_version=1")
     raw.close()
     made = back_up(database, TREES, tmp_path / "backups")

@@ -1,4 +1,4 @@
-"""Backups of the database while it is in use, and restoring them; each is verified after it was written.
+"""Backups of the database while it is in use, each verified after it was written; `restoring` puts them back.
 
 SQLite is copied page by page by its own online backup, into a file that is a database. PostgreSQL is dumped by
 `pg_dump` where that is as new as the server, else by COPY from one snapshot into a zip archive, which needs no program
@@ -6,14 +6,15 @@ but this one. Either way the schema's version is inside, so that a program never
 """
 
 import hashlib
-import io
 import json
 import os
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,6 @@ from sqlalchemy.engine import URL
 from weave_nn.shared.db.engine import Database
 from weave_nn.shared.db.errors import DatabaseUnusable
 from weave_nn.shared.db.tree import SchemaTree
-from weave_nn.shared.errors import Conflict, InvalidInput
 
 MANIFEST = "manifest.json"
 PIECE_BYTES = 1 << 20
@@ -111,13 +111,14 @@ def _copy_sqlite(url: URL, draft: Path) -> int:
         copy.execute("PRAGMA user_version=0")
         copy.execute("PRAGMA journal_mode=DELETE")
         copy.commit()
-        return _verified_sqlite(copy, draft)
+        return verified_sqlite(copy, draft)
     finally:
         copy.close()
         source.close()
 
 
-def _verified_sqlite(copy: sqlite3.Connection, file: Path) -> int:
+def verified_sqlite(copy: sqlite3.Connection, file: Path) -> int:
+    """How many rows a copy holds, if it is whole; raises `DatabaseUnusable`."""
     verdict = copy.execute("PRAGMA integrity_check").fetchone()[0]
     if verdict != "ok":
         raise DatabaseUnusable(f"{file} is damaged: {verdict}.", hint="Use another backup.")
@@ -131,7 +132,7 @@ def _verified_sqlite(copy: sqlite3.Connection, file: Path) -> int:
 def _pg_dump(connection: Connection) -> Path | None:
     """The newest `pg_dump` that is not older than the server, which it refuses to dump otherwise."""
     server = int(connection.scalar(text("SHOW server_version_num")) or 0) // 10_000
-    for program in _programs("pg_dump"):
+    for program in programs("pg_dump"):
         said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=30)  # noqa: S603 - found on the PATH
         words = said.stdout.split()
         if said.returncode == 0 and words and int(words[2].partition(".")[0]) >= server:
@@ -139,28 +140,35 @@ def _pg_dump(connection: Connection) -> Path | None:
     return None
 
 
-def _programs(name: str) -> list[Path]:
+def programs(name: str) -> list[Path]:
+    """Where one of PostgreSQL's own programs is, the one on the PATH first."""
     found = [shutil.which(name)]
     installed = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)
     return [Path(each) for each in [*found, *map(str, installed)] if each]
 
 
-def _environment(url: URL) -> dict[str, str]:
-    """For PostgreSQL's own programs; a password in their arguments could be read by others on the machine."""
-    given = {
-        "PGHOST": url.host,
-        "PGPORT": str(url.port) if url.port else None,
-        "PGUSER": url.username,
-        "PGPASSWORD": url.password,
-        "PGDATABASE": url.database,
-        "PGOPTIONS": str(url.query.get("options", "")) or None,
-    }
-    return {**os.environ, **{name: value for name, value in given.items() if value is not None}}
+@contextmanager
+def connection_string(url: URL) -> Iterator[str]:
+    """For PostgreSQL's own programs; the password is in a private file, as others may read their arguments."""
+    from psycopg.conninfo import make_conninfo  # noqa: PLC0415 - the driver is an extra
+
+    given = {"host": url.host, "port": url.port, "user": url.username, "dbname": url.database}
+    given |= {name: value for name, value in url.query.items() if isinstance(value, str)}
+    with tempfile.TemporaryDirectory(prefix="weave-dump-") as folder:
+        if url.password is not None:
+            file = Path(folder) / "password"
+            file.touch(mode=_PRIVATE_FILE)
+            file.write_text(
+                "*:*:*:*:" + url.password.replace("\\", "\\\\").replace(":", "\\:") + "\n", encoding="utf-8"
+            )
+            given["passfile"] = str(file)
+        yield make_conninfo("", **given)
 
 
-def _run(program: Path, arguments: Sequence[str], url: URL) -> str:
+def run_program(program: Path, arguments: Sequence[str]) -> str:
+    """What one of PostgreSQL's own programs prints; raises `DatabaseUnusable` with what it complains of."""
     done = subprocess.run(  # noqa: S603 - PostgreSQL's own program
-        [program, *arguments], env=_environment(url), capture_output=True, text=True, check=False, timeout=DUMP_SECONDS
+        [program, *arguments], capture_output=True, text=True, check=False, timeout=DUMP_SECONDS
     )
     if done.returncode:
         reason = " ".join(done.stderr.split())[:500]
@@ -170,8 +178,9 @@ def _run(program: Path, arguments: Sequence[str], url: URL) -> str:
 
 def _dump(program: Path, url: URL, draft: Path) -> int:
     arguments = ["--format=custom", "--no-owner", "--no-privileges", f"--schema={schema_name(url)}", f"--file={draft}"]
-    _run(program, arguments, url)
-    listed = _run(program.with_name("pg_restore"), ["--list", str(draft)], url)
+    with connection_string(url) as place:
+        run_program(program, [*arguments, f"--dbname={place}"])
+    listed = run_program(program.with_name("pg_restore"), ["--list", str(draft)])
     tables = sum(" TABLE DATA " in line for line in listed.splitlines())
     if not tables:
         raise DatabaseUnusable("The dump holds no table.", hint="Does DATABASE_URL name the right schema?")
@@ -220,10 +229,10 @@ def _copy_postgres(connection: Connection, draft: Path, schema: dict[str, str]) 
                     size += 1
             manifest["tables"][name] = {"columns": columns, "rows": size, "sha256": digest.hexdigest()}
         archive.writestr(MANIFEST, json.dumps(manifest, indent=1))
-    return sum(each["rows"] for each in _verified_archive(draft)["tables"].values())
+    return sum(each["rows"] for each in verified_archive(draft)["tables"].values())
 
 
-def _verified_archive(file: Path) -> dict[str, Any]:
+def verified_archive(file: Path) -> dict[str, Any]:
     """The manifest, after every table in the archive was read and compared with it."""
     try:
         with zipfile.ZipFile(file) as archive:
@@ -240,125 +249,3 @@ def _verified_archive(file: Path) -> dict[str, Any]:
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise DatabaseUnusable(f"{file} is no backup, or a damaged one: {error}.", hint="Use another.") from error
     return manifest
-
-
-def restore(database: Database, trees: Sequence[SchemaTree], file: Path, *, replace: bool = False) -> dict[str, str]:
-    """Put a backup in the place of the database; gives the schema's revisions that it holds.
-
-    Nobody may be using the database; callers see to that. Raises `Conflict` when there is data already, unless it may
-    be replaced: what is there is kept aside (SQLite) or dropped (PostgreSQL). `DatabaseUnusable` for a damaged backup,
-    and `InvalidInput` for one of the other kind of database or of a newer version.
-    """
-    kind = {".db": "sqlite", ".dump": "postgresql", ".zip": "postgresql"}.get(file.suffix)
-    if not file.is_file() or kind is None:
-        raise InvalidInput(f"{file} is no backup.", hint="Name a file that `weave db backup` wrote.", field="file")
-    url = database.home.url
-    if kind != url.get_backend_name():
-        raise InvalidInput(
-            f"{file.name} is a backup of {kind}, and the database is {url.get_backend_name()}.",
-            hint="Set DATABASE_URL to a database of that kind.",
-            field="file",
-        )
-    if kind == "sqlite":
-        return _restore_sqlite(url, trees, file, replace=replace)
-    from weave_nn.shared.db.restoring import restore_postgres  # noqa: PLC0415 - the driver is an extra
-
-    return restore_postgres(database, trees, file, replace=replace)
-
-
-def _restore_sqlite(url: URL, trees: Sequence[SchemaTree], file: Path, *, replace: bool) -> dict[str, str]:
-    place = Path(url.database or "")
-    if place.exists() and not replace:
-        raise Conflict(f"There is a database already: {place}.", hint="Give --replace to put it aside.")
-    draft = place.with_name(f".{place.name}.restoring")
-    draft.unlink(missing_ok=True)
-    source, copy = sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True), sqlite3.connect(draft)
-    try:
-        source.backup(copy)
-        _verified_sqlite(copy, file)
-        schema = _sqlite_versions(copy, trees)
-        refuse_newer(schema, trees)
-    finally:
-        copy.close()
-        source.close()
-    aside = place.with_name(f"{place.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
-    for suffix in ("", "-wal", "-shm"):
-        old = place.with_name(place.name + suffix)
-        if old.exists():
-            old.replace(aside.with_name(aside.name + suffix))
-    draft.replace(place)
-    return schema
-
-
-def in_use(file: Path) -> bool:
-    """Whether another program has a SQLite file open."""
-    if not file.exists():
-        return False
-    connection = sqlite3.connect(file, timeout=0, isolation_level=None)
-    try:
-        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        # In WAL mode the exclusive lock is had only where nobody else is connected.
-        connection.execute("BEGIN EXCLUSIVE")
-        connection.execute("ROLLBACK")
-    except sqlite3.OperationalError:
-        return True
-    finally:
-        connection.close()
-    return False
-
-
-def _sqlite_versions(copy: sqlite3.Connection, trees: Sequence[SchemaTree]) -> dict[str, str]:
-    found = {}
-    for tree in trees:
-        if copy.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (tree.version_table,)).fetchone():
-            row = copy.execute(f"SELECT version_num FROM {tree.version_table}").fetchone()  # noqa: S608 - a constant
-            if row:
-                found[tree.name] = row[0]
-    return found
-
-
-def refuse_newer(schema: dict[str, str], trees: Sequence[SchemaTree]) -> None:
-    """Raise `InvalidInput` when a backup holds a schema that this program does not know."""
-    heads = {tree.name: tree.head for tree in trees}
-    if newer := [f"{name} {revision}" for name, revision in schema.items() if revision > heads.get(name, "")]:
-        raise InvalidInput(
-            f"The backup is of a newer version of weave-nn ({', '.join(newer)}).",
-            hint="Upgrade weave-nn, or use an older backup.",
-            field="file",
-        )
-
-
-def read_manifest(file: Path) -> dict[str, Any]:
-    """What an archive of `COPY` says of itself, after all of it was verified."""
-    return _verified_archive(file)
-
-
-def rows_of(file: Path, table: str) -> io.BufferedIOBase:
-    """A table's rows in such an archive, to be given to COPY; closing it closes the archive."""
-    archive = zipfile.ZipFile(file)
-    return archive.open(f"{table}.copy")  # type: ignore[return-value]  # it reads as one
-
-
-def run_pg_restore(file: Path, url: URL) -> None:
-    """Restore a dump of `pg_dump`, all or nothing."""
-    arguments = ["--no-owner", "--no-privileges", "--single-transaction", "--exit-on-error"]
-    _run(_pg_restore(), [*arguments, f"--schema={schema_name(url)}", f"--dbname={url.database}", str(file)], url)
-
-
-def dumped_versions(file: Path, url: URL, trees: Sequence[SchemaTree]) -> dict[str, str]:
-    """The revision of each schema tree in a dump of `pg_dump`, without restoring anything."""
-    found = {}
-    for tree in trees:
-        arguments = ["--data-only", f"--table={tree.version_table}", "--file=-", str(file)]
-        lines = _run(_pg_restore(), arguments, url).splitlines()
-        begin = next((number for number, line in enumerate(lines) if line.startswith("COPY ")), None)
-        if begin is not None and lines[begin + 1] != "\\.":
-            found[tree.name] = lines[begin + 1]
-    return found
-
-
-def _pg_restore() -> Path:
-    programs = _programs("pg_restore")
-    if not programs:
-        raise DatabaseUnusable("There is no pg_restore here.", hint="Install PostgreSQL's client programs.")
-    return programs[0]

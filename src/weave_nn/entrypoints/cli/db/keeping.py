@@ -60,7 +60,7 @@ def restore(
     with runtime(vault, data_dir) as here:
         _refuse_while_served(here)
         from weave_nn.entrypoints.moving import components, trees
-        from weave_nn.shared.db.backups import restore as put_back
+        from weave_nn.shared.db.restoring import restore as put_back
 
         schema = put_back(here.database, trees(components(here)), file, replace=replace)
     if wants_json(chosen=as_json):
@@ -81,7 +81,7 @@ def _refuse_while_served(here: "Runtime") -> None:
     lease.release()
     url = parse_url(here.instance.database_url)
     if url.get_backend_name() == "sqlite":
-        from weave_nn.shared.db.backups import in_use
+        from weave_nn.shared.db.restoring import in_use
 
         file = Path(url.database or "")
         if target_file(file).exists() and here.database.home.moving():
