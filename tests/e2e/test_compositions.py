@@ -13,7 +13,7 @@ import pytest
 from e2e.clients import call, failing, over_http
 from e2e.conftest import making
 from e2e.front_door import free_ports
-from e2e.server import EXAMPLE, STANDALONE, WEAVE, Server, Services, wait_until
+from e2e.server import EXAMPLE, STANDALONE, START_SECONDS, WEAVE, Server, Services, wait_until
 
 everywhere = pytest.mark.compositions("embedded", "servers", "standalone")
 standalone = pytest.mark.compositions("standalone")
@@ -108,7 +108,9 @@ def test_going_back_in_git_writes_through_the_file_service(serving: Server) -> N
 def test_the_command_line_works_on_a_running_set(services: Services) -> None:
     def weave(*arguments: str) -> Any:
         command = [str(WEAVE), *arguments, "--json"]
-        done = subprocess.run(command, env=services.env, check=True, capture_output=True, text=True, timeout=90)
+        done = subprocess.run(
+            command, env=services.env, check=True, capture_output=True, text=True, timeout=START_SECONDS
+        )
         return json.loads(done.stdout)
 
     vault = str(services.vault)
