@@ -27,10 +27,13 @@ from rehearsal.faults.disturbing import Fault, Faults, last
 from rehearsal.faults.judging import Judge, opened, position, unsettled
 from rehearsal.faults.ledger import Ledger, entries, outcomes
 from rehearsal.faults.load import load
-from rehearsal.faults.system import LARGE, SMALL, System
+from rehearsal.faults.system import LARGE, SMALL, NoServer, System
 
 SETTLE_SECONDS = 600.0
 NOTES = 60
+NO_SERVER = 3
+"""The exit code where the rehearsal cannot be had on this machine."""
+
 VAULT_VARIABLE = "WEAVE_BENCH_VAULT"
 
 
@@ -240,6 +243,9 @@ def main() -> int:
 
     try:
         result = rehearse(folder, size, chosen.seed, say)
+    except NoServer as error:
+        say(str(error))
+        return NO_SERVER
     finally:
         if chosen.keep is None:
             shutil.rmtree(folder, ignore_errors=True)
