@@ -25,7 +25,7 @@ class Client(threading.Thread):
         self.choose = random.Random(f"{name}-{seed}")  # noqa: S311 - no secret
         self.number = 0
         self.failed: BaseException | None = None
-        self.pause_seconds = 0.6
+        self.pause_seconds = 0.9
 
     def run(self) -> None:
         try:
@@ -258,7 +258,7 @@ class Editor(Client):
     def __init__(self, name: str, asker: Asker, ledger: Ledger, seed: int, stopping: threading.Event) -> None:
         super().__init__(name, asker, ledger, seed, stopping)
         self.vault = Path()
-        self.pause_seconds = 0.6
+        self.pause_seconds = 0.9
 
     def step(self) -> None:
         path = f"Edited/{self.name} {self.choose.randrange(3)}.md"
