@@ -13,15 +13,12 @@ from mcp_types import TextContent
 from starlette.testclient import TestClient
 
 from integration.git.stand import Stand
-from weave_nn.entrypoints.components.files import files
-from weave_nn.entrypoints.components.git import GitOptions, git
-from weave_nn.entrypoints.composition import Background, Runtime
+from weave_nn.entrypoints.process import Process
+from weave_nn.services.files.contract import FilesContract
 from weave_nn.services.git import models
 from weave_nn.services.git.api import router
 from weave_nn.services.git.contract import GitContract, RestoreContract
 from weave_nn.services.git.tools import register_tools
-from weave_nn.shared import bus
-from weave_nn.shared.bus import Relay, Worker
 from weave_nn.shared.config import Settings, prepare
 from weave_nn.shared.contracts import methods
 from weave_nn.shared.db import Database, upgrade
@@ -150,23 +147,17 @@ def test_composed_a_change_in_a_file_becomes_a_commit(
 ) -> None:
     monkeypatch.setenv("HOME", environment["HOME"])
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    settings = Settings(vault=stand.root, data_dir=tmp_path / "data", _env_file=None)  # type: ignore[call-arg]  # pydantic-settings takes it
-    runtime = Runtime.open(settings, prepare(settings))
-    files_component, contract = files(runtime)
-    component = git(runtime, contract, GitOptions(quiet_seconds=0.1, author="Grace <grace@example.org>"))
-    upgrade(runtime.database, [bus.SCHEMA, files_component.schema, component.schema])
-    worker = Worker(runtime.database, runtime.bus, [*files_component.subscriptions, *component.subscriptions])
-    parts: list[Background] = [
-        worker,
-        Relay(runtime.database, runtime.bus),
-        *files_component.background,
-        *component.background,
-    ]
-    files_component.prepare()
+    settings = Settings(
+        vault=stand.root,
+        data_dir=tmp_path / "data",
+        git_quiet_seconds=0.1,
+        git_author="Grace <grace@example.org>",
+        _env_file=None,  # type: ignore[call-arg]  # pydantic-settings takes it
+    )
+    process = Process(settings, prepare(settings), frozenset({"files", "watcher", "git", "relay"}))
     try:
-        for part in parts:
-            part.start()
-        contract.create_file("Made.md", b"over the contract")
+        process.start()
+        process.contracts.get(FilesContract).create_file("Made.md", b"over the contract")
         stand.write("Edited.md", "in an editor")
         deadline = time.monotonic() + 30
         while not {"Made.md", "Edited.md"} <= set(stand.sh.lines("ls-tree", "-r", "--name-only", "HEAD")):
@@ -176,6 +167,4 @@ def test_composed_a_change_in_a_file_becomes_a_commit(
         while stand.sh.status():
             assert time.monotonic() < deadline
     finally:
-        for part in reversed(parts):
-            part.stop()
-        runtime.database.close()
+        process.stop()

@@ -12,6 +12,7 @@ from mcp import Client, MCPError
 from mcp_types import PromptMessage, PromptReference, ResourceLink, ResourceTemplateReference
 
 from weave_nn.entrypoints import monolith
+from weave_nn.entrypoints.process import Process
 from weave_nn.services.sync.tools.resources import LIMIT_BYTES, PAGE_FILES
 from weave_nn.services.sync.tools.uris import path_of, uri_of
 from weave_nn.shared.config import load, prepare
@@ -24,7 +25,7 @@ NOTES = 450
 
 
 @pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[monolith.Monolith]:
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     folder = tmp_path_factory.mktemp("mcp")
     shutil.copytree(EXAMPLE, folder / "vault")
     (folder / "vault/Many").mkdir()
@@ -43,7 +44,8 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[monolith.Monol
 
 
 @pytest.fixture
-def server(process: monolith.Monolith) -> VaultServer:
+def server(process: Process) -> VaultServer:
+    assert process.mcp is not None
     return process.mcp
 
 
@@ -53,7 +55,7 @@ def client(request: pytest.FixtureRequest, server: VaultServer) -> Client:
     return Client(server, mode=request.param)
 
 
-async def test_files_are_listed_in_pages_without_gaps(client: Client, process: monolith.Monolith) -> None:
+async def test_files_are_listed_in_pages_without_gaps(client: Client, process: Process) -> None:
     root = process.runtime.vault.root
     expected = {
         path.relative_to(root).as_posix()

@@ -1,9 +1,10 @@
 from pathlib import Path
-from typing import Any
 
 from integration.bus.cases import eventually
 from weave_nn.entrypoints import monolith
 from weave_nn.entrypoints.cli.options import load_settings, open_instance
+from weave_nn.services.files.contract import FilesContract
+from weave_nn.services.sync.contract import SyncContract
 
 
 def test_what_is_saved_in_the_vault_becomes_searchable_and_is_forgotten_again(tmp_path: Path) -> None:
@@ -12,8 +13,7 @@ def test_what_is_saved_in_the_vault_becomes_searchable_and_is_forgotten_again(tm
     (vault / "A.md").write_text("present from the start")
     settings = load_settings(vault=vault, data_dir=tmp_path / "state").settings
     process = monolith.build(settings, open_instance(settings))
-    contracts: dict[str, Any] = {part.name: part.contract for part in process.components}
-    file_contract, sync_contract = contracts["files"], contracts["sync"]
+    file_contract, sync_contract = process.contracts.get(FilesContract), process.contracts.get(SyncContract)
 
     def found(query: str) -> list[str]:
         return [hit.path for hit in sync_contract.search(query).hits]
