@@ -73,10 +73,12 @@ class Server:
         (self.data_dir / "address").unlink(missing_ok=True)
         self.run("up", "up", str(self.vault), "--port", "0")
         address = self.data_dir / "address"
-        wait_until(lambda: self.process.poll() is not None or (address.exists() and address.read_text().strip()))
+        wait_until(
+            lambda: self.process.poll() is not None or (address.exists() and address.read_text().strip()), START_SECONDS
+        )
         assert self.process.poll() is None, self.log()
         self.url = address.read_text().strip()
-        wait_until(lambda: self.get("/ready").status == 200)
+        wait_until(lambda: self.get("/ready").status == 200, START_SECONDS)
         return self
 
     def run(self, name: str, *arguments: str) -> None:
