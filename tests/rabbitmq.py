@@ -162,6 +162,8 @@ class Node:
         with contextlib.suppress(OSError, subprocess.SubprocessError):
             subprocess.run(
                 ["epmd", "-port", str(self.mapper_port), "-kill"],
+                # Without the address that it listens on it would not be found.
+                env=self._environment(),
                 capture_output=True,
                 timeout=20,
                 check=False,
