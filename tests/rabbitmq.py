@@ -159,15 +159,24 @@ class Node:
 
     def end_mapper(self) -> None:
         """End the port mapper that was started with the first node; all nodes must have ended."""
+        deadline = time.monotonic() + START_SECONDS
+        tick = threading.Event()
         with contextlib.suppress(OSError, subprocess.SubprocessError):
-            subprocess.run(
-                ["epmd", "-port", str(self.mapper_port), "-kill"],
-                # Without the address that it listens on it would not be found.
-                env=self._environment(),
-                capture_output=True,
-                timeout=20,
-                check=False,
-            )
+            # It refuses until it has noticed that the nodes have ended.
+            while "not allowed" in self._mapper("-kill") and time.monotonic() < deadline:
+                tick.wait(0.1)
+
+    def _mapper(self, command: str) -> str:
+        done = subprocess.run(
+            ["epmd", "-port", str(self.mapper_port), command],
+            # Without the address that it listens on it would not be found.
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+        return done.stdout + done.stderr
 
     def _environment(self) -> dict[str, str]:
         folder = str(self._folder)
