@@ -8,21 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import structlog
-from pika import exceptions
 from pika.spec import BasicProperties
-from sqlalchemy import delete, insert, select
 
 from weave_nn.shared.bus import published
 from weave_nn.shared.bus.embedded import EmbeddedBus
-from weave_nn.shared.bus.models import binding
 from weave_nn.shared.bus.port import DeadLetter, Delivery, Message, Subscription
-from weave_nn.shared.bus.rabbitmq import attempts, letters, moving
+from weave_nn.shared.bus.rabbitmq import attempts, bindings, letters, moving
 from weave_nn.shared.bus.rabbitmq.address import Address, channel
 from weave_nn.shared.bus.rabbitmq.consumer import Consumer, Held
 from weave_nn.shared.bus.rabbitmq.envelope import AGAIN_HEADER, message_of, properties_of, was_tried
 from weave_nn.shared.bus.rabbitmq.publisher import Outgoing, Publisher
-from weave_nn.shared.bus.rabbitmq.topology import REST_HEADER, Declaration, Names, rest_level
-from weave_nn.shared.db import Database, lock
+from weave_nn.shared.bus.rabbitmq.topology import REST_HEADER, Declaration, Names, ready_counts, rest_level
+from weave_nn.shared.db import Database
 from weave_nn.shared.errors import Unavailable
 
 TIDY_SECONDS = 60.0
@@ -67,11 +64,11 @@ class RabbitBus:
         """
         wanted = {each.queue: list(dict.fromkeys(each.topics)) for each in subscriptions}
         # Topics are noted before they are bound, and forgotten after they are unbound: the broker does not tell them.
-        stale = self._note_topics(wanted, forget=False)
+        stale = bindings.note(self._database, wanted, forget=False)
         with self._preparing:
             self._declared |= wanted
             self._prepare(stale)
-        self._note_topics(wanted, forget=True)
+        bindings.note(self._database, wanted, forget=True)
         self._fetch_leftovers()
 
     def _fetch_leftovers(self) -> None:
@@ -120,10 +117,8 @@ class RabbitBus:
         Nothing else may use the broker meanwhile.
         """
         self._ensure_topology()
-        with self._database.read() as work:
-            queues = sorted(work.session.scalars(select(binding.c.queue).distinct()))
         moved = 0
-        for queue in queues:
+        for queue in sorted(bindings.topics(self._database)):
             while taken := self.take(queue, limit=letters.BATCH, lease_seconds=60, wait_seconds=moving.SILENCE_SECONDS):
                 for each in taken:
                     embedded.put(queue, each.message, attempts=each.attempt - 1)
@@ -140,28 +135,9 @@ class RabbitBus:
         moved += moving.from_rest(self._address, self._names, put)
         return moved + letters.take_out(self._address, self._names, None, embedded.put_dead)
 
-    def _note_topics(self, wanted: Mapping[str, Collection[str]], *, forget: bool) -> dict[str, list[str]]:
-        """Note the topics of some queues; returns those that they have and should not."""
-        stale: dict[str, list[str]] = {}
-        with self._database.write() as work:
-            lock(work.session, "bus-bindings")
-            rows = work.session.execute(select(binding).where(binding.c.queue.in_(wanted)))
-            noted = {(queue, topic) for queue, topic in rows}
-            new = [(queue, topic) for queue, topics in wanted.items() for topic in topics]
-            if missing := [{"queue": queue, "topic": topic} for queue, topic in new if (queue, topic) not in noted]:
-                work.session.execute(insert(binding), missing)
-            for queue, topic in sorted(noted - set(new)):
-                stale.setdefault(queue, []).append(topic)
-                if forget:
-                    work.session.execute(delete(binding).where(binding.c.queue == queue, binding.c.topic == topic))
-        return stale
-
     def _prepare(self, stale: Mapping[str, Collection[str]]) -> None:
         """Declare what there is once, and every queue that this process or the database knows."""
-        with self._database.read() as work:
-            queues: dict[str, Collection[str]] = {}
-            for queue, topic in work.session.execute(select(binding.c.queue, binding.c.topic)):
-                queues[queue] = [*queues.get(queue, ()), topic]
+        queues = bindings.topics(self._database)
         with channel(self._address) as opened:
             declaration = Declaration(opened, self._names)
             declaration.base(self._vault_id)
@@ -183,7 +159,7 @@ class RabbitBus:
         self._consumer.leave(queue)
         self._declared.pop(queue, None)
         with self._database.write() as work:
-            work.session.execute(delete(binding).where(binding.c.queue == queue))
+            bindings.forget(work.session, queue)
             attempts.forget_queue(work.session, queue)
         with channel(self._address) as opened:
             opened.queue_delete(self._names.queue(queue))
@@ -363,10 +339,10 @@ class RabbitBus:
 
         What other processes hold at this moment, the broker does not tell.
         """
+        queues = set(bindings.topics(self._database))
         with self._database.read() as work:
-            queues = set(work.session.scalars(select(binding.c.queue).distinct()))
             resting = attempts.resting(work.session)
-        ready = self._ready_counts([self._names.queue(queue) for queue in queues])
+        ready = ready_counts(self._address, [self._names.queue(queue) for queue in queues])
         held = {queue: self._consumer.held(self._names.queue(queue)) for queue in queues}
         # A message that went to its rest meanwhile was counted nowhere; one that is counted twice does no harm.
         with self._database.read() as work:
@@ -380,21 +356,7 @@ class RabbitBus:
 
     def dead_letter_count(self) -> int:
         """How many dead letters there are; less while someone looks at them."""
-        return self._ready_counts([self._names.dead_letters]).get(self._names.dead_letters, 0)
-
-    def _ready_counts(self, queues: Collection[str]) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        with channel(self._address) as opened:
-            asked = opened
-            for queue in queues:
-                try:
-                    counts[queue] = asked.queue_declare(queue, passive=True).method.message_count
-                except exceptions.ChannelClosedByBroker as error:
-                    if error.reply_code != _NOT_FOUND:
-                        raise
-                    # There is no such queue yet, and the channel is gone.
-                    asked = asked.connection.channel()
-        return counts
+        return ready_counts(self._address, [self._names.dead_letters]).get(self._names.dead_letters, 0)
 
     def tail(self, *, after: int | None = None, limit: int = 100) -> Sequence[tuple[int, Message]]:
         """Recently published messages with their positions, oldest first; see `Bus.tail`."""
@@ -428,9 +390,6 @@ class RabbitBus:
             self.leave(name.removeprefix(self._address.prefix))
         self._consumer.close()
         self._publisher.close()
-
-
-_NOT_FOUND = 404
 
 
 def _tag(delivery: Delivery) -> _Tag:

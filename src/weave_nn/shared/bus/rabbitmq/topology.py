@@ -28,6 +28,7 @@ import structlog
 from pika import exceptions
 from pika.adapters.blocking_connection import BlockingChannel
 
+from weave_nn.shared.bus.rabbitmq.address import Address, channel
 from weave_nn.shared.errors import Conflict
 
 DELIVERY_LIMIT = 100
@@ -37,6 +38,7 @@ Attempts are counted by ourselves, and end much earlier. This ends what never ge
 every lost connection counts for everything that was fetched ahead.
 """
 
+_NOT_FOUND = 404
 # Looking at dead letters takes them and puts them back, which may be done as often as anyone likes.
 _DEAD_LETTER_DELIVERY_LIMIT = 2_000_000_000
 
@@ -216,3 +218,19 @@ def _conflict(reply: str) -> TopologyConflict:
         argument=argument,
         name=name,
     )
+
+
+def ready_counts(address: Address, queues: Collection[str]) -> dict[str, int]:
+    """How many messages wait in each of these queues that exists, without those that consumers hold."""
+    counts: dict[str, int] = {}
+    with channel(address) as opened:
+        asked = opened
+        for queue in queues:
+            try:
+                counts[queue] = asked.queue_declare(queue, passive=True).method.message_count
+            except exceptions.ChannelClosedByBroker as error:
+                if error.reply_code != _NOT_FOUND:
+                    raise
+                # There is no such queue yet, and the channel is gone.
+                asked = asked.connection.channel()
+    return counts
