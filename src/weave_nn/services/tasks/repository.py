@@ -62,6 +62,8 @@ class TaskRepository:
 
     def lock(self) -> None:
         """Keep other writers of these tasks out until the transaction ends; before what is decided by is read."""
+        # Where a writing transaction has the whole database, it has it from its first statement on.
+        self._session.connection()
         lock(self._session, f"tasks:{self._vault_id}")
 
     def get(self, task_id: str) -> TaskRow | None:

@@ -87,6 +87,14 @@ def scan_note(vault: Vault, path: str, rules: TaskRules) -> ScannedNote | None:
     return ScannedNote(path, version, tuple(_tasks(path, file.content, rules)))
 
 
+def scan_again(vault: Vault, path: str, note: ScannedNote | None, rules: TaskRules) -> ScannedNote | None:
+    """`note`, which was read from `path` before, or what stands there if that has changed since."""
+    version = _version(vault, path) if note is not None else None
+    if note is not None and version is not None and version.etag == note.etag:
+        return note
+    return scan_note(vault, path, rules)
+
+
 def survey(vault: Vault, known: Mapping[str, NoteVersion], rules: TaskRules) -> Survey:
     """Read the notes whose version is another than the `known` one; raises `ScanFailed` rather than miss some."""
     present = {path: stat for path, stat in vault.scan().files.items() if is_note(path)}

@@ -2,7 +2,8 @@
 
 Notes are read and parsed before the first statement of a transaction, so that nobody waits for that with the lock held.
 Of two threads that look at the same note, the one that read it later must also be the one that writes later: they take
-turns from the reading to the taking of the lock.
+turns from the reading to the taking of the lock. Another process may have come in between: what was read is looked at
+again with the lock held, and read again if it has changed. An older state of a note would delete its newest tasks.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from weave_nn.services.tasks.repository import UNKNOWN, TaskRepository
 from weave_nn.services.tasks.service.editing import NoteEditor
 from weave_nn.services.tasks.service.reconciling import Reconciler
 from weave_nn.services.tasks.service.rules import TaskRules, local_day
-from weave_nn.services.tasks.service.scanning import scan_note, survey
+from weave_nn.services.tasks.service.scanning import scan_again, scan_note, survey
 from weave_nn.shared.bus import Outbox
 from weave_nn.shared.db import Database, UnitOfWork
 from weave_nn.vault.paths import is_note
@@ -59,6 +60,7 @@ class TaskSync:
         note = scan_note(self._vault, path, self._rules)
         tasks = self._tasks(work)
         tasks.lock()
+        note = scan_again(self._vault, path, note, self._rules)
         if note is None:
             self._reconciler(work).apply([], [path])
         elif tasks.note_etag(path) != note.etag:
@@ -71,6 +73,8 @@ class TaskSync:
         previous = scan_note(self._vault, previous_path, self._rules)
         reconciler = self._reconciler(work)
         self._tasks(work).lock()
+        note = scan_again(self._vault, path, note, self._rules)
+        previous = scan_again(self._vault, previous_path, previous, self._rules)
         if note is not None and self._tasks(work).note_etag(path) is None:
             # Something may stand at the old path again by now: it is another note.
             self._tasks(work).rename_note(previous_path, path)
@@ -152,6 +156,7 @@ class TaskSync:
         note = scan_note(self._vault, path, self._rules)
         tasks = self._tasks(work)
         tasks.lock()
+        note = scan_again(self._vault, path, note, self._rules)
         rows = tasks.with_pending_edit(edit_id)
         if not rows:
             return
