@@ -9,6 +9,7 @@ from mcp.client import Client as McpClient
 from mcp.client.streamable_http import streamable_http_client
 
 from rehearsal.faults.clients import SETTLE_SECONDS, Client
+from rehearsal.faults.ledger import Outcome
 from rehearsal.faults.system import KEY
 
 CALL_SECONDS = 8.0
@@ -77,7 +78,7 @@ class Agent(Client):
             self._making = ""
 
     async def _call(self, kind: str, what: str, mark: str, tool: str, **arguments: Any) -> bool:
-        outcome = "unknown"
+        outcome: Outcome = "unknown"
         try:
             assert self._session is not None
             with anyio.fail_after(CALL_SECONDS):

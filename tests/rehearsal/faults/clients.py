@@ -9,9 +9,10 @@ import os
 import random
 import threading
 from pathlib import Path
+from typing import Any
 
 from rehearsal.faults.asking import Answer, Asker
-from rehearsal.faults.ledger import Ledger
+from rehearsal.faults.ledger import Ledger, Outcome
 
 SETTLE_SECONDS = 60.0
 
@@ -46,16 +47,16 @@ class Client(threading.Thread):
     def mark(self) -> str:
         return f"{self.name}x{self.number}z"
 
-    def note(self, kind: str, what: str, answer: Answer | str, mark: str | None = None) -> None:
+    def note(self, kind: str, what: str, answer: Answer | Outcome, mark: str | None = None) -> None:
         outcome = answer.outcome if isinstance(answer, Answer) else answer
-        self.ledger.note(self.name, kind, what, mark or self.mark(), outcome)  # type: ignore[arg-type]
+        self.ledger.note(self.name, kind, what, mark or self.mark(), outcome)
 
 
 class Writer(Client):
     """Replaces whole notes of its own, each time with a line more, and only over the version that it has seen."""
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._known: dict[str, tuple[str, str]] = {}
         self._unsure: dict[str, list[str]] = {}
 
@@ -104,8 +105,8 @@ class Appender(Client):
 class Mover(Client):
     """Renames one note again and again; another note links to it."""
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._at = ""
         self._open = ""
 
@@ -151,8 +152,8 @@ class Mover(Client):
 class Tasker(Client):
     """Makes tasks, each under a key that it is repeated with, changes and completes them over the version it knows."""
 
-    def __init__(self, *arguments: object) -> None:
-        super().__init__(*arguments)  # type: ignore[arg-type]
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         self._making: list[tuple[str, bytes]] = []
         self._open: dict[str, tuple[str, str]] = {}
         self._tasks: dict[str, str] = {}

@@ -145,7 +145,7 @@ class Faults:
         connection = pika.BlockingConnection(pika.URLParameters(self._system.rabbitmq.url))
         channel = connection.channel()
         channel.confirm_delivery()
-        properties = pika.BasicProperties(delivery_mode=2)  # type: ignore[no-untyped-call]
+        properties = pika.BasicProperties(delivery_mode=2)  # type: ignore[no-untyped-call]  # the library's own oversight
         channel.basic_publish("weave-nn.events", "vault.file.created", body.encode(), properties)
         connection.close()
         self.poison.update((body, queue) for queue in POISONED_QUEUES)

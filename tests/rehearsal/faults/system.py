@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from socket import create_server
@@ -147,10 +147,10 @@ class System:
         self._stack.callback(proxy.close)
 
     @staticmethod
-    def _suppressed(stop: object) -> None:
+    def _suppressed(stop: Callable[[], object]) -> None:
         # A fault may have stopped it already.
         with contextlib.suppress(subprocess.SubprocessError):
-            stop()  # type: ignore[operator]
+            stop()
 
     @property
     def direct(self) -> dict[str, str]:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from weave_nn.entrypoints.cli.db.opening import ToOption, VaultOption, mover, progress
+from weave_nn.entrypoints.cli.db.opening import ToOption, VaultOption, mover
 from weave_nn.entrypoints.cli.db.switching import PauseOption, switched
 from weave_nn.entrypoints.cli.options import DataDirOption, JsonOption
-from weave_nn.entrypoints.cli.output import print_json, print_table, printable, wants_json
+from weave_nn.entrypoints.cli.output import print_json, print_table, printable, progress, wants_json
 
 if TYPE_CHECKING:
     from weave_nn.migration import Mover

@@ -1,22 +1,17 @@
-"""What all of these commands do first, and how they show that long work goes on."""
+"""What all of these commands do first."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from weave_nn.entrypoints.cli.options import load_settings, open_instance
 
 if TYPE_CHECKING:
     from weave_nn.entrypoints.composition import Runtime
     from weave_nn.migration import Mover
-
-ETA_SECONDS = 20.0
-"""How far back the speed is looked at: one that changes must not make promises for long."""
 
 VaultOption = Annotated[
     Path | None, typer.Option("--vault", help="The folder of notes. Default: WEAVE_VAULT.", show_default=False)
@@ -54,13 +49,3 @@ def mover(vault: Path | None, data_dir: Path | None, to: str | None = None) -> I
             yield made
         finally:
             made.close()
-
-
-@contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on the terminal, nothing elsewhere; call what it gives with done and total."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, speed_estimate_period=ETA_SECONDS) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
