@@ -20,4 +20,5 @@ app.command()(switching.retire)
 app.command()(keeping.backup)
 app.command()(keeping.restore)
 app.command()(schema.upgrade)
-app.command()(schema.downgrade)
+# A relative revision such as -1 is a target, not an option.
+app.command(context_settings={"ignore_unknown_options": True})(schema.downgrade)

@@ -39,8 +39,8 @@ def downgrade(
     """Take the schema down, for an older version of the program. Back up first, and stop the server.
 
     \b
-    weave db downgrade -- -1
-    weave db downgrade --service tasks -- -1
+    weave db downgrade -1
+    weave db downgrade --service tasks -1
     """
     with runtime(vault, data_dir) as here:
         from weave_nn.entrypoints.moving import components, trees
