@@ -15,17 +15,24 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from fastapi import APIRouter
 from sqlalchemy import Connection
 
+from weave_nn.gateway import models as gateway_models
+from weave_nn.shared import bus as shared_bus
 from weave_nn.shared.bus import Bus, Outbox, Subscription, open_bus
 from weave_nn.shared.config import Instance, Settings
 from weave_nn.shared.db import Database, SchemaTree, ServerLimits, UnitOfWork
 from weave_nn.shared.ephemeral.leases import Leases, open_leases
 from weave_nn.shared.http import Dialect, ReadinessCheck
+from weave_nn.shared.identity import models as identity_models
 from weave_nn.vault.store import Vault
 
 if TYPE_CHECKING:
     from weave_nn.shared.mcp import VaultServer
 
 _Contract = TypeVar("_Contract")
+
+
+EVERYWHERE = (shared_bus.SCHEMA, identity_models.SCHEMA, gateway_models.SCHEMA)
+"""The tables that are in every database, whichever services are: whatever moves or saves a database takes them too."""
 
 
 class Background(Protocol):

@@ -21,21 +21,19 @@ from prometheus_client import generate_latest
 
 from weave_nn import __version__
 from weave_nn.entrypoints.authentication import authenticator
-from weave_nn.entrypoints.composition import server_limits
-from weave_nn.gateway import api, models
+from weave_nn.entrypoints.composition import EVERYWHERE, server_limits
+from weave_nn.gateway import api
 from weave_nn.gateway.control import Control
 from weave_nn.gateway.envoy.edge import Edge, Limits, Place, Tls
 from weave_nn.gateway.envoy.process import EnvoyProcess, find
 from weave_nn.gateway.metrics import ENVOY_STATISTICS, merged
 from weave_nn.gateway.places import PREFIXES
 from weave_nn.gateway.rollouts import Rollouts
-from weave_nn.shared import bus as shared_bus
 from weave_nn.shared.config import Instance, InvalidSetting, Settings
 from weave_nn.shared.db import Database, upgrade
 from weave_nn.shared.errors import Unavailable
 from weave_nn.shared.http import ReadinessCheck, Security, create_app
 from weave_nn.shared.http.front_door import PATH as FRONT_DOOR
-from weave_nn.shared.identity import models as identity_models
 from weave_nn.shared.observability import new_registry
 
 log = structlog.get_logger(__name__)
@@ -47,7 +45,7 @@ _COMPARER_STOP_SECONDS = 5.0
 def open_database(settings: Settings, instance: Instance) -> Database:
     """The database of rollouts, with the tables that the gateway needs brought up."""
     database = Database(instance.database_url, limits=server_limits(settings, "gateway"))
-    upgrade(database, [shared_bus.SCHEMA, identity_models.SCHEMA, models.SCHEMA])
+    upgrade(database, EVERYWHERE)
     return database
 
 

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy import text
 
-from weave_nn.entrypoints.composition import Component, Runtime
+from weave_nn.entrypoints.composition import EVERYWHERE, Component, Runtime
 from weave_nn.entrypoints.reaching import Contracts
 from weave_nn.entrypoints.services import SERVICES
-from weave_nn.shared import bus as shared_bus
 from weave_nn.shared.config import Instance, Settings
 from weave_nn.shared.db import Database, SchemaTree, upgrade
 from weave_nn.shared.db.dialects import parse_url
 from weave_nn.shared.db.home import HOME_TABLE, read_target, target_file
 from weave_nn.shared.errors import InvalidInput, WeaveError
-from weave_nn.shared.identity import models as identity_models
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -38,7 +36,7 @@ def components(runtime: Runtime) -> list[Component]:
 
 def trees(parts: list[Component]) -> list[SchemaTree]:
     """The schema trees of everything that is in the database."""
-    return [shared_bus.SCHEMA, identity_models.SCHEMA, *(part.schema for part in parts)]
+    return [*EVERYWHERE, *(part.schema for part in parts)]
 
 
 def sqlite_file(settings: Settings, instance: Instance) -> Path:

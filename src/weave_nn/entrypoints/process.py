@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from weave_nn.entrypoints.application import application
-from weave_nn.entrypoints.composition import Alone, Background, Component, Part, Runtime, Service
+from weave_nn.entrypoints.composition import EVERYWHERE, Alone, Background, Component, Part, Runtime, Service
 from weave_nn.entrypoints.moving import MoveKeeper
 from weave_nn.entrypoints.reaching import Contracts
 from weave_nn.entrypoints.services import SERVICES
 from weave_nn.entrypoints.singles import Single
-from weave_nn.shared import bus as shared_bus
 from weave_nn.shared.bus import Relay, Worker
 from weave_nn.shared.config import Instance, Settings
 from weave_nn.shared.db import upgrade
 from weave_nn.shared.ephemeral.leases import FileLeases
 from weave_nn.shared.errors import Unavailable
 from weave_nn.shared.http import ReadinessCheck
-from weave_nn.shared.identity import models as identity_models
 
 if TYPE_CHECKING:
     from weave_nn.entrypoints.mcp_face import McpFace
@@ -150,9 +148,7 @@ class Process:
 
 def migrate(runtime: Runtime, components: Sequence[Component]) -> None:
     """Bring up to this version the tables of these services, and those that every process needs."""
-    trees = {
-        tree.name: tree for tree in (shared_bus.SCHEMA, identity_models.SCHEMA, *(each.schema for each in components))
-    }
+    trees = {tree.name: tree for tree in (*EVERYWHERE, *(each.schema for each in components))}
     upgrade(runtime.database, list(trees.values()))
 
 
