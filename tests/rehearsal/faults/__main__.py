@@ -29,7 +29,7 @@ from rehearsal.faults.ledger import Ledger, entries, outcomes
 from rehearsal.faults.load import load
 from rehearsal.faults.system import LARGE, SMALL, NoServer, System
 
-SETTLE_SECONDS = 600.0
+SETTLE_SECONDS = 240.0
 NOTES = 60
 NO_SERVER = 3
 """The exit code where the rehearsal cannot be had on this machine."""

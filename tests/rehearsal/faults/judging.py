@@ -46,6 +46,9 @@ def position(system: System) -> int:
         return work.session.scalar(select(func.max(event.c.sequence))) or 0
 
 
+_STATUS_LENGTH = len("?? ")
+
+
 def unsettled(state: Offline, system: System, since: int) -> str:
     """What is still on its way of what was published after the position `since`; empty when nothing is."""
     for name in system.kept:
@@ -56,7 +59,7 @@ def unsettled(state: Offline, system: System, since: int) -> str:
     if depths := {queue: depth for queue, depth in state.bus.depths().items() if depth}:
         return f"queues are not empty: {depths}"
     lines = _git(system.vault, "status", "--porcelain").splitlines()
-    if uncommitted := [line for line in lines if not is_temporary(Path(line).name)]:
+    if uncommitted := [line for line in lines if not is_temporary(Path(line[_STATUS_LENGTH:].strip('"')).name)]:
         return f"not committed: {uncommitted[:5]}"
     return ""
 
