@@ -94,7 +94,7 @@ def test_what_was_accepted_survives_a_kill(server: Server) -> None:
 
 def announced(server: Server) -> Counter[str]:
     """How many events there are of each file."""
-    tail = [WEAVE, "events", "tail", "-n", "1000", "--json", server.vault]
+    tail = [str(WEAVE), "events", "tail", "-n", "1000", "--json", str(server.vault)]
     events = subprocess.run(tail, env=server.env, capture_output=True, check=True, text=True).stdout
     return Counter({event["id"]: event["subject"] for event in map(json.loads, events.splitlines())}.values())
 
