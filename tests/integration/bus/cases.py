@@ -265,17 +265,17 @@ class BusCases:
         twice, marker = messages(1, 2)
         with running(database, bus, Subscription("q", ["#"], recorder)):
             bus.publish([twice, twice])
-            eventually(lambda: bus.depths()["q"] == 0)
+            eventually(lambda: recorder.seen and bus.depths()["q"] == 0)
             bus.publish([twice, marker])
-            eventually(lambda: bus.depths()["q"] == 0)
+            eventually(lambda: len(recorder.seen) > 1 and bus.depths()["q"] == 0)
         assert recorder.seen == [1, 2]
 
     def test_a_failing_message_is_retried_and_harms_no_other(self, database: Database, bus: Bus) -> None:
         recorder = Recorder(failures={3: 2})
         with running(database, bus, Subscription("q", ["#"], recorder, retry=QUICK)):
             bus.publish(messages(*range(10)))
-            eventually(lambda: bus.depths()["q"] == 0)
-        assert set(recorder.seen) == set(range(10))
+            # What a broker is giving out at this moment it does not count.
+            eventually(lambda: set(recorder.seen) == set(range(10)) and bus.depths()["q"] == 0)
         assert recorder.seen.count(3) == 1
         assert bus.dead_letter_count() == 0
 
