@@ -265,7 +265,7 @@ class BusCases:
         twice, marker = messages(1, 2)
         with running(database, bus, Subscription("q", ["#"], recorder)):
             bus.publish([twice, twice])
-            eventually(lambda: recorder.seen and bus.depths()["q"] == 0)
+            eventually(lambda: len(recorder.seen) > 0 and bus.depths()["q"] == 0)
             bus.publish([twice, marker])
             eventually(lambda: len(recorder.seen) > 1 and bus.depths()["q"] == 0)
         assert recorder.seen == [1, 2]
