@@ -71,6 +71,8 @@ def _run(connection: Connection, tree: SchemaTree, script: ScriptDirectory, targ
         target_metadata=tree.metadata,
         version_table=tree.version_table,
         render_as_batch=True,
+        # Alembic would commit after every revision on SQLite, and another process could take the next one in between.
+        transactional_ddl=True,
     )
     with environment.begin_transaction():
         environment.run_migrations()
