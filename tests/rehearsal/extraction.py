@@ -13,13 +13,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from rehearsal.house import House, announced, wait_until
 from rehearsal.load import Load, Sent, flips
 from weave_nn.gateway.rollout import State
-from weave_nn.gateway.rollouts import Rollouts
+from weave_nn.gateway.rollouts import Rollouts, verdict_of
 from weave_nn.shared.db import Database
 
 
@@ -162,8 +163,7 @@ class Rehearsal:
         def passed() -> bool:
             status = self.rollouts.status("tasks")
             assert not status.rollout.ended, f"the rollout ended: {status.rollout.reason}"
-            window = status.window
-            return window is not None and window.verdict == "passed" and window.at > status.rollout.stepped_at
+            return verdict_of(status.rollout, status.window, datetime.now(UTC)).kind == "passed"
 
         wait_until(passed, "the guard has passed the step")
 

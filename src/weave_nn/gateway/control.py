@@ -297,7 +297,8 @@ class Control:
         if (usual := usual_milliseconds(seen.stable)) is not None:
             self._usual[rollout.id] = max(usual, self._usual.get(rollout.id, 0.0))
         verdict = watched.verdict
-        window = Window(datetime.now(UTC), verdict.kind, verdict.reason, _figures(seen, watched.watch.first, counters))
+        figures = _figures(seen, watched.watch.first, counters)
+        window = Window(rollout.stepped_at, datetime.now(UTC), verdict.kind, verdict.reason, figures)
         with self._database.write(durable=False) as work:
             RolloutRepository(work.session, self._vault_id).keep_window(rollout.id, window)
 

@@ -84,11 +84,12 @@ class NodeRow(Base):
 
 
 class WindowRow(Base):
-    """What the guard last saw of a rollout; one row for each, replaced."""
+    """What the guard last saw of a rollout, and of which step; one row for each rollout, replaced."""
 
     __tablename__ = "gateway_window"
 
     rollout_id: Mapped[int] = mapped_column(_SEQUENCE, ForeignKey("gateway_rollout.id"), primary_key=True)
+    stepped_at: Mapped[datetime] = mapped_column(UtcDateTime)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     verdict: Mapped[str] = mapped_column(_NAME)
     reason: Mapped[str] = mapped_column(Text)

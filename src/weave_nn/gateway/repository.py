@@ -73,8 +73,12 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What the guard saw last; `seen` holds the figures of both sides by name."""
+    """What the guard saw last; `seen` holds the figures of both sides by name.
 
+    `stepped_at` is that of the rollout which was judged, and so names the step.
+    """
+
+    stepped_at: datetime
     at: datetime
     verdict: str
     reason: str
@@ -190,12 +194,13 @@ class RolloutRepository:
         if row is None:
             row = WindowRow(rollout_id=rollout_id)
             self._session.add(row)
-        row.at, row.verdict, row.reason, row.seen = window.at, window.verdict, window.reason, window.seen
+        row.stepped_at, row.at = window.stepped_at, window.at
+        row.verdict, row.reason, row.seen = window.verdict, window.reason, window.seen
 
     def window(self, rollout_id: int) -> Window | None:
         """What the guard saw last."""
         row = self._session.get(WindowRow, rollout_id)
-        return Window(row.at, row.verdict, row.reason, row.seen) if row else None
+        return Window(row.stepped_at, row.at, row.verdict, row.reason, row.seen) if row else None
 
     def count_comparisons(self, rollout_id: int, counts: Sequence[Comparison]) -> None:
         """Add to the counts of routes."""

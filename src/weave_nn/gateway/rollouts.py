@@ -265,8 +265,11 @@ class Rollouts:
 
 
 def verdict_of(rollout: Rollout, window: Window | None, now: datetime) -> Verdict:
-    """What the guard thinks of the present step: what it said of an earlier one, or long ago, does not count."""
-    if window is None or window.at < rollout.stepped_at:
+    """What the guard thinks of the present step: what it said of an earlier one, or long ago, does not count.
+
+    A gateway that has not heard of the step yet still judges the one before, and may say so after the step began.
+    """
+    if window is None or window.stepped_at != rollout.stepped_at:
         return Verdict("hold", "the guard has not looked at this step yet; is `weave gateway` running")
     if (now - window.at).total_seconds() > FRESH_SECONDS:
         return Verdict("hold", f"the guard looked last at {window.at:%F %T} UTC; is `weave gateway` running")

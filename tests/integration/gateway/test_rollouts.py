@@ -41,8 +41,8 @@ def plan(rollouts: Rollouts, service: str = "tasks", candidate: str = CANDIDATE)
 def passed(database: Database, rollouts: Rollouts, service: str = "tasks") -> None:
     with database.write() as work:
         found = rollouts.find(service)
-        now = datetime.now(UTC)
-        RolloutRepository(work.session, "vault").keep_window(found.id, Window(now, "passed", "well", {}))
+        window = Window(found.stepped_at, datetime.now(UTC), "passed", "well", {})
+        RolloutRepository(work.session, "vault").keep_window(found.id, window)
 
 
 def announced(database: Database) -> list[dict[str, object]]:
@@ -77,14 +77,20 @@ def test_a_step_needs_a_verdict_on_this_step_that_is_not_old(database: Database,
     with pytest.raises(StepRefused, match="has not looked at this step"):
         rollouts.step("tasks", 10, who="ann")
     passed(database, rollouts)
+    before = rollouts.find("tasks")
     rollouts.step("tasks", 10, who="ann")
     with pytest.raises(StepRefused, match="has not looked at this step"):
         rollouts.step("tasks", 25, who="ann")
+    # A gateway that has not heard of the step says what it thinks of the one before, later than the step.
     with database.write() as work:
-        later = datetime.now(UTC) - timedelta(seconds=60)
-        row = work.session.get_one(models.RolloutRow, rollouts.find("tasks").id)
-        row.stepped_at = later - timedelta(seconds=1)
-        RolloutRepository(work.session, "vault").keep_window(row.id, Window(later, "passed", "well", {}))
+        late = Window(before.stepped_at, datetime.now(UTC), "passed", "well", {})
+        RolloutRepository(work.session, "vault").keep_window(before.id, late)
+    with pytest.raises(StepRefused, match="has not looked at this step"):
+        rollouts.step("tasks", 25, who="ann")
+    with database.write() as work:
+        row = work.session.get_one(models.RolloutRow, before.id)
+        window = Window(row.stepped_at, datetime.now(UTC) - timedelta(seconds=60), "passed", "well", {})
+        RolloutRepository(work.session, "vault").keep_window(row.id, window)
     with pytest.raises(StepRefused, match="the guard looked last at"):
         rollouts.step("tasks", 25, who="ann")
     assert rollouts.step("tasks", 25, who="ann", force=True).percent == 25

@@ -87,6 +87,7 @@ def _create_comparisons() -> None:
     op.create_table(
         "gateway_window",
         sa.Column("rollout_id", _SEQUENCE, autoincrement=False, nullable=False),
+        sa.Column("stepped_at", UtcDateTime, nullable=False),
         sa.Column("at", UtcDateTime, nullable=False),
         sa.Column("verdict", _NAME, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
