@@ -9,7 +9,6 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -23,6 +22,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError
 
+from ports import free_port
 from services import missing, own_only
 
 LOCAL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
@@ -53,7 +53,7 @@ class OwnPostgres:
             package = folder / "install" / package.name
         self._folder, self._data = folder, folder / "data"
         self._binaries = package / "pginstall" / "bin"
-        self._port = _free_port()
+        self._port = free_port()
         if not (self._data / "PG_VERSION").exists():
             initdb = self._binaries / "initdb"
             self._run("initdb", initdb, "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
@@ -189,13 +189,6 @@ class _Runner:
         )
         if done.returncode:
             raise subprocess.SubprocessError(f"{step}: {done.stderr.decode(errors='replace').strip()}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextlib.contextmanager

@@ -9,11 +9,9 @@ exchanges; they are deleted when it ends.
 
 import contextlib
 import os
-import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -26,6 +24,7 @@ import pika
 import pytest
 from pika.exceptions import AMQPError
 
+from ports import free_port
 from services import missing, own_only
 
 LOCAL = "amqp://guest:guest@127.0.0.1:5672/%2F"
@@ -47,7 +46,7 @@ class Node:
     def __init__(self, folder: Path, *, cookie: str | None = None) -> None:
         self.name = f"weave-{uuid.uuid4().hex[:8]}@localhost"
         self.cookie = cookie or uuid.uuid4().hex
-        self.port, self.tls_port, self._distribution_port, self.mapper_port = _free_ports(4)
+        self.port, self.tls_port, self._distribution_port, self.mapper_port = (free_port() for _ in range(4))
         self.certificate = folder / "certificate.pem"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
@@ -285,15 +284,3 @@ def _binaries() -> Path:
     if on_path and not re.match(r"^/usr/s?bin/", on_path):
         return Path(on_path).parent
     raise NoBroker("rabbitmq-server is not installed")
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports below those that the system gives to clients: one of them might take ours while the broker is away."""
-    found: list[int] = []
-    with contextlib.ExitStack() as stack:
-        while len(found) < count:
-            probe = stack.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", random.randrange(15_000, 32_000)))  # noqa: S311 - any will do
-                found.append(int(probe.getsockname()[1]))
-    return found

@@ -6,7 +6,6 @@ See `services` for which server it is; a missing one is a Valkey that the packag
 
 import contextlib
 import os
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,6 +18,7 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
+from ports import free_port
 from services import missing, own_only
 
 LOCAL = "redis://127.0.0.1:6379/0"
@@ -32,9 +32,7 @@ class OwnRedis:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

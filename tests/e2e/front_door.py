@@ -1,8 +1,6 @@
 """The one door of services that stand alone, as the gateway will be: Envoy, which routes by path and nothing else."""
 
-import contextlib
 import json
-import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,14 +10,6 @@ from weave_nn.gateway.envoy.process import find
 from weave_nn.gateway.places import PREFIXES
 
 _HTTP = "type.googleapis.com/envoy.extensions"
-
-
-def free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def start(folder: Path, port: int, ports: Mapping[str, int]) -> subprocess.Popen[bytes]:

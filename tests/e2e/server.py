@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from e2e import front_door
+from ports import free_port
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "vault"
 WEAVE = Path(sys.executable).with_name("weave")
@@ -162,8 +163,8 @@ class Services(Server):
 
     def start(self) -> "Services":
         if not self.ports:
-            self._port, *ports = front_door.free_ports(1 + len(STANDALONE))
-            self.ports = dict(zip(STANDALONE, ports, strict=True))
+            self._port = free_port()
+            self.ports = {name: free_port() for name in STANDALONE}
             self.url = f"http://127.0.0.1:{self._port}"
         for name in STANDALONE:
             self.serve(name)

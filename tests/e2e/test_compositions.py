@@ -12,8 +12,8 @@ import pytest
 
 from e2e.clients import call, failing, over_http
 from e2e.conftest import making
-from e2e.front_door import free_ports
 from e2e.server import EXAMPLE, STANDALONE, START_SECONDS, WEAVE, Server, Services, wait_until
+from ports import free_port
 
 everywhere = pytest.mark.compositions("embedded", "servers", "standalone")
 standalone = pytest.mark.compositions("standalone")
@@ -123,7 +123,7 @@ def test_the_command_line_works_on_a_running_set(services: Services) -> None:
 
 @standalone
 def test_a_second_process_takes_over_what_is_done_once(services: Services) -> None:
-    watcher, writer = free_ports(2)
+    watcher, writer = free_port(), free_port()
     services.serve("beside", watcher)
     services.serve("git", writer)
     services.wait_ready(watcher, writer)

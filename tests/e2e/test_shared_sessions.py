@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 from redis import Redis
 
 from e2e.server import Server, wait_until
+from ports import free_port
 
 LIMIT_SECONDS = 60
 NOT_FOUND, UNAUTHORIZED = 404, 401
@@ -24,9 +24,7 @@ def pair(make_server: Callable[..., Server], redis_url: str) -> Iterator[tuple[S
     """`weave up`, and the address of a `weave serve mcp` beside it on the same state."""
     vault_id = f"test-{uuid.uuid4().hex}"
     server = make_server(REDIS_URL=redis_url, WEAVE_VAULT_ID=vault_id).start()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     server.run("mcp", "serve", "mcp", "--vault", str(server.vault), "--port", str(port))
     second = f"http://127.0.0.1:{port}"
     wait_until(lambda: _answers(second))

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from deploy.description import parts
+from ports import free_row
 
 ROOT = Path(__file__).parents[2]
 LIMIT_SECONDS = 180
@@ -86,29 +86,13 @@ def wait_until(condition: Callable[[], object], services: UpServices) -> None:
         pause.wait(0.1)
 
 
-def free_ports() -> int:
-    """The first of sixteen ports that nobody listens on."""
-    for first in range(18200, 30000, 16):
-        probes = [socket.socket() for _ in range(16)]
-        try:
-            for number, probe in enumerate(probes):
-                probe.bind(("127.0.0.1", first + number))
-        except OSError:
-            continue
-        finally:
-            for probe in probes:
-                probe.close()
-        return first
-    raise AssertionError("no free ports")
-
-
 @pytest.fixture
 def services(tmp_path: Path, postgres_url: str, rabbitmq_url: str, redis_url: str) -> Iterator[UpServices]:
     vault = tmp_path / "vault"
     vault.mkdir()
     (vault / "here.md").write_text("# Here before\n")
     servers = {"DATABASE_URL": postgres_url, "RABBITMQ_URL": rabbitmq_url, "REDIS_URL": redis_url}
-    started = UpServices(vault, tmp_path / "state", free_ports(), servers)
+    started = UpServices(vault, tmp_path / "state", free_row(16), servers)
     yield started
     if started.process.poll() is None:
         started.process.send_signal(signal.SIGTERM)

@@ -1,9 +1,7 @@
 """Real processes for a rehearsal: the monolith, a task service, a gateway with Envoy, all of them as users run them."""
 
-import contextlib
 import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -14,9 +12,9 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import create_server
 from typing import Any, Self
 
+from ports import free_port
 from weave_nn.gateway.rollouts import Rollouts
 from weave_nn.shared.bus.published import tail
 from weave_nn.shared.db import Database
@@ -34,14 +32,6 @@ def wait_until(condition: Callable[[], Any], what: str, seconds: float = PATIENC
         assert time.monotonic() < deadline, f"not in time: {what}"
         pause.wait(0.02)
     return answer
-
-
-def free_port() -> int:
-    """A port that nobody listens on, below those that the system gives to outgoing connections."""
-    while True:
-        port = random.randint(15_000, 30_000)  # noqa: S311 - any will do
-        with contextlib.suppress(OSError), create_server(("127.0.0.1", port)):
-            return port
 
 
 @dataclass

@@ -1,18 +1,16 @@
 """A gateway with a real Envoy before two small services that say who they are, in this process."""
 
 import asyncio
-import contextlib
 import http.client
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from socket import create_server
 from typing import Any
 
+from ports import free_port
 from weave_nn.gateway import models
 from weave_nn.gateway.control import Control
 from weave_nn.gateway.envoy.edge import Edge, Limits, Place, Tls
@@ -30,14 +28,6 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
         assert time.monotonic() < deadline, "the condition did not come true in time"
         pause.wait(0.01)
     return answer
-
-
-def free_port() -> int:
-    """A port that nobody listens on, below those that the system gives to outgoing connections."""
-    while True:
-        port = random.randint(15_000, 30_000)  # noqa: S311 - any will do
-        with contextlib.suppress(OSError), create_server(("127.0.0.1", port)):
-            return port
 
 
 @dataclass(frozen=True)

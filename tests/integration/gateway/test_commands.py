@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.gateway.stand import free_port
+from ports import free_port
 from weave_nn.gateway.rollout import Policy
 from weave_nn.gateway.rollouts import Rollouts
 from weave_nn.shared.db import Database

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from ports import free_port
 from weave_nn.shared.http import StaticKey, listen, serve
 from weave_nn.shared.http.app import Security, create_app
 
@@ -100,8 +101,7 @@ def test_a_port_is_handed_over_without_a_failed_request(serving: Serving) -> Non
     threads = [threading.Thread(target=users, args=(kept,)) for kept in (True, False, False, False)]
     for thread in threads:
         thread.start()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        beside = probe.getsockname()[1]
+    beside = free_port()
     assert ask(port, "/-/front-door/beside", "POST", f'{{"port": {beside}}}')[0] == 200
     sock, other, thread = taken_beside(port)
     try:

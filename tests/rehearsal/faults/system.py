@@ -6,7 +6,6 @@ itself is started again, as a supervisor would, and that is counted.
 
 import contextlib
 import os
-import secrets
 import shutil
 import signal
 import struct
@@ -19,9 +18,9 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from socket import create_server
 from typing import Self
 
+from ports import free_port
 from postgres import OwnPostgres
 from rabbitmq import NoBroker, Node
 from redis_server import OwnRedis
@@ -43,19 +42,11 @@ LARGE: Mapping[str, tuple[str, ...]] = {
 """The processes by name, and the parts that each serves."""
 
 SERVICES = ("files", "tasks", "sync", "git", "mcp")
-_PORTS = range(18_000, 30_000)
 _VAULT_MEGABYTES, _STATE_MEGABYTES = 64, 24
 
 
 class NoServer(Exception):
     """What the rehearsal stands on cannot be had here; the message says why."""
-
-
-def free_port() -> int:
-    """A port that no connection takes while its process is down: below those that the system gives to clients."""
-    while True:
-        with contextlib.suppress(OSError), create_server(("127.0.0.1", secrets.choice(_PORTS))) as listening:
-            return int(listening.getsockname()[1])
 
 
 @dataclass
