@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 import pytest
@@ -97,6 +98,17 @@ def test_a_candidate_that_is_gone_is_rolled_back_and_nobody_notices(stand: Stand
     wait_until(lambda: stand.rollouts.find("tasks").state is State.ROLLED_BACK)
 
 
+def test_however_many_reads_fail_at_once_all_are_asked_of_the_other_side(stand: Stand) -> None:
+    stand.plan(tolerated_errors=0.9)
+    stand.to(100)
+    stand.candidate.status = 503
+    # They are all under way before the first of them ends.
+    stand.stable.delay_seconds = 1.0
+    with ThreadPoolExecutor(len(USERS)) as pool:
+        statuses = list(pool.map(lambda user: stand.ask("/tasks/1", user).status, USERS))
+    assert set(statuses) == {200}
+
+
 @pytest.mark.parametrize("completed", [True, False])
 def test_a_service_without_another_side_is_waited_for_while_it_restarts(stand: Stand, *, completed: bool) -> None:
     stand.plan()
@@ -111,14 +123,14 @@ def test_a_service_without_another_side_is_waited_for_while_it_restarts(stand: S
     def ask(method: str) -> None:
         said.append(stand.ask(path, "u1", method).body)
 
-    asking = [threading.Thread(target=ask, args=(method,)) for method in ("GET", "POST")]
+    asking = [threading.Thread(target=ask, args=(method,)) for method in ("GET", "POST") * 10]
     for thread in asking:
         thread.start()
-    wait_until(lambda: sum(map(int, stand.envoy.admin.texts(r"^cluster\..*upstream_rq_retry$").values())) > 1)
+    wait_until(lambda: sum(map(int, stand.envoy.admin.texts(r"^cluster\..*upstream_rq_retry$").values())) >= 20)
     stand.open(backend)
     for thread in asking:
         thread.join()
-    assert said == [backend.name] * 2
+    assert said == [backend.name] * 20
 
 
 def test_a_write_that_was_sent_is_not_sent_again(stand: Stand) -> None:

@@ -51,15 +51,7 @@ def _cluster(name: str, url: str) -> dict[str, Any]:
         "name": name,
         "type": "STATIC" if _is_number(host) else "STRICT_DNS",
         "connect_timeout": f"{_CONNECT_SECONDS}s",
-        "circuit_breakers": {
-            "thresholds": [
-                {
-                    "max_connections": _MOST_REQUESTS,
-                    "max_pending_requests": _MOST_REQUESTS,
-                    "max_requests": _MOST_REQUESTS,
-                }
-            ]
-        },
+        "circuit_breakers": _many(),
         "typed_extension_protocol_options": {
             _PROTOCOL: {
                 "@type": f"type.googleapis.com/{_PROTOCOL}",
@@ -74,6 +66,12 @@ def _cluster(name: str, url: str) -> dict[str, Any]:
             ],
         },
     }
+
+
+def _many() -> dict[str, Any]:
+    """Bounds for traffic of users. Without a word on retries Envoy allows three at once, and fails all others."""
+    names = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
+    return {"thresholds": [dict.fromkeys(names, _MOST_REQUESTS)]}
 
 
 def _candidate(rollout: Rollout) -> dict[str, Any]:
@@ -109,6 +107,8 @@ def _aggregate(rollout: Rollout) -> dict[str, Any]:
         "name": first_candidate_cluster(rollout),
         "connect_timeout": f"{_CONNECT_SECONDS}s",
         "lb_policy": "CLUSTER_PROVIDED",
+        # What is asked again is counted at the cluster that the route names: here, not at a member.
+        "circuit_breakers": _many(),
         "cluster_type": {
             "name": "envoy.clusters.aggregate",
             "typed_config": {
