@@ -157,11 +157,15 @@ class Watch:
         self._out_since = None if counters.candidate.healthy else self._out_since or now
         if rolling and self._out_since is not None and now - self._out_since >= _OUT_SECONDS:
             return Verdict("breached", f"the candidate has not been fit to serve for {now - self._out_since:.0f} s")
-        for count in WINDOWS:
-            found = breach(self.seen(now, count * WINDOW_SECONDS, counters), policy)
+        step = since(counters, self._first)
+        # Where little comes in, no window ever sees enough to tell; the whole step does.
+        for stretch in (*(self.seen(now, count * WINDOW_SECONDS, counters) for count in WINDOWS), step):
+            found = breach(stretch, policy)
             if found is not None:
                 return Verdict("breached", found)
-        return judge(since(counters, self._first), policy, seconds=now - self._begun, rolling=rolling)
+        if self._out_since is not None:
+            return Verdict("hold", "the candidate is not ready")
+        return judge(step, policy, seconds=now - self._begun, rolling=rolling)
 
     def seen(self, now: float, seconds: float, counters: Seen) -> Seen:
         """What was seen in the last `seconds`, or since the step began if that is later."""

@@ -96,6 +96,35 @@ def test_at_few_requests_a_broken_candidate_is_found_within_two_windows() -> Non
     assert 100 < second <= 100 + 2 * WINDOW_SECONDS
 
 
+def test_a_candidate_that_fails_now_and_then_never_passes_however_little_comes_in() -> None:
+    # One request each 20 s, all of which fail: no window ever sees enough of them.
+    watch = Watch(0.0, Seen(side(0), side(0)))
+    told = []
+    for second in range(1, 601):
+        failed = second // 20
+        told.append(look(watch, float(second), Seen(side(failed, failed), side(second))).kind)
+    assert "passed" not in told
+    assert told.index("breached") < 100
+    watch = Watch(0.0, Seen())
+    different = [
+        watch.look(float(second), different_at(second // 20), POLICY, rolling=False).kind for second in range(1, 601)
+    ]
+    assert "passed" not in different
+    # And what was bad does not pass because it stopped: the step has to begin anew.
+    assert watch.look(700.0, different_at(30), POLICY, rolling=False).kind == "breached"
+
+
+def different_at(count: int) -> Seen:
+    return Seen(side(0), side(0), compared=count, mismatched=count)
+
+
+def test_a_candidate_that_is_not_ready_does_not_pass_before_anybody_is_on_it() -> None:
+    for healthy, wanted in ((True, "passed"), (False, "hold")):
+        watch = Watch(0.0, Seen(side(0), side(0)))
+        seen = Seen(side(0, healthy=healthy), side(100), compared=30)
+        assert watch.look(20.0, seen, POLICY, rolling=False).kind == wanted
+
+
 def test_what_was_long_ago_or_before_the_step_does_not_count() -> None:
     watch = Watch(0.0, Seen(side(1000, 900), side(1000)))
     assert look(watch, 1.0, Seen(side(1010, 900), side(1010))).kind == "hold"
