@@ -18,6 +18,7 @@ from weave_nn.services.tasks.contract import QueryRefused as TaskQueryRefused
 from weave_nn.services.tasks.contract import StaleTask
 from weave_nn.shared import context
 from weave_nn.shared.contracts import command, failures, query
+from weave_nn.shared.contracts.breaker import FAILURES
 from weave_nn.shared.contracts.client import Client, DeadlineExceeded, IncompatibleService, Target
 from weave_nn.shared.contracts.remote import remote
 from weave_nn.shared.contracts.serving import contract_router
@@ -209,6 +210,17 @@ def test_a_deadline_that_has_passed_is_not_asked_for(shelf: Shelf) -> None:
 def test_a_wrong_key_is_a_matter_of_settings(url: str) -> None:
     with pytest.raises(IncompatibleService, match="WEAVE_SERVICE_KEY"):
         remote(Shelf, client(url, key="wrong"), prefix="/shelf").count()
+
+
+def test_who_answers_wrongly_is_not_away(url: str) -> None:
+    asked = client(url, key="wrong")
+    for _ in range(FAILURES):
+        asked._breaker.failed()
+    asked._breaker._retry_at = 0.0
+    for _ in range(2):
+        with pytest.raises(IncompatibleService, match="WEAVE_SERVICE_KEY"):
+            remote(Shelf, asked, prefix="/shelf").count()
+    asked.close()
 
 
 def test_another_service_at_the_address_is_a_matter_of_settings(url: str) -> None:

@@ -174,6 +174,8 @@ class Client:
             return Answer(response.status, body, b"")
         if response.status in _FROM_IN_BETWEEN:
             return None
+        # It is there, though it does not answer as it should.
+        self._breaker.succeeded()
         raise self._refused(response.status)
 
     def _away(self, failure: HTTPError | None, *, harmless: bool) -> WeaveError:
