@@ -71,6 +71,8 @@ class Control:
         self._vault_id = vault_id
         self._node = node
         self._edge = edge
+        self._demanded = edge.overrides
+        self._sent_home: dict[int, str] = {}
         self._folder = folder
         self._envoy = envoy
         self._front = Front(edge.place)
@@ -81,6 +83,7 @@ class Control:
         self._refusal = ""
         self._watched: dict[str, _Watched] = {}
         self._usual: dict[int, float] = {}
+        self._compared: dict[int, tuple[int, int]] = {}
         self._told_at = 0.0
         self._guarded_at = 0.0
         self._wake = threading.Event()
@@ -106,13 +109,27 @@ class Control:
         """Write the files, start Envoy and wait until it serves them; raises `Unavailable` and the like."""
         self._version, rollouts = self._rollouts.routed()
         self._edge = replace(self._edge, rollouts=rollouts)
-        self._files = render(self._edge, str(self._folder))
-        for name, text in self._files.items():
-            write(self._folder, name, text)
-        self._envoy.start()
+        files = render(self._edge, str(self._folder))
+        if self._envoy.admin.ready():
+            self._take_over(files)
+        else:
+            self._files = files
+            for name, text in files.items():
+                write(self._folder, name, text)
+            self._envoy.start()
         self._confirm("cds.json", "lds.json", "rds.json")
         self._tell()
         self._thread.start()
+
+    def _take_over(self, files: dict[str, str]) -> None:
+        """An Envoy serves already: what has changed meanwhile is put before it in the order that it needs."""
+        self._envoy.start()
+        for name in ("cds.json", "rds.json"):
+            served = self._folder / name
+            self._files[name] = served.read_text(encoding="utf-8") if served.exists() else files[name]
+        for name in files.keys() - self._files.keys():
+            write(self._folder, name, files[name])
+        self._serve(files)
 
     def stop(self) -> None:
         """End the watch, and Envoy after what is in flight."""
@@ -178,7 +195,8 @@ class Control:
         if wanted == refused and begun < until:
             return
         changed, rollouts = self._rollouts.routed()
-        edge = replace(self._edge, rollouts=rollouts)
+        self._sent_home = {each.id: self._sent_home[each.id] for each in rollouts if self._waits_at_home(each)}
+        edge = self._edge_of(rollouts)
         try:
             self._serve(render(edge, str(self._folder)))
         except ConfigurationRefused as error:
@@ -190,7 +208,7 @@ class Control:
         self._edge = edge
         # What is counted for a step begins before anybody knows that it is served.
         for rollout in rollouts:
-            if rollout.state in _WATCHED:
+            if self._is_watched(rollout):
                 self._watch(rollout, self._counters(rollout))
         self._version = changed
         self._tell()
@@ -249,12 +267,26 @@ class Control:
         with self._database.write(durable=False) as work:
             RolloutRepository(work.session, self._vault_id).seen(node)
 
+    def _edge_of(self, rollouts: tuple[Rollout, ...]) -> Edge:
+        home = {each.service: 0 for each in rollouts if each.id in self._sent_home}
+        return replace(self._edge, rollouts=rollouts, overrides={**self._demanded, **home})
+
+    def _is_watched(self, rollout: Rollout) -> bool:
+        """Whether there is something to judge; the environment may give a candidate users in any state."""
+        return rollout.state in _WATCHED or (not rollout.ended and self._edge.share(rollout) > 0)
+
+    def _waits_at_home(self, rollout: Rollout) -> bool:
+        """Whether its users were sent home, and the database does not know it yet."""
+        return rollout.id in self._sent_home and not rollout.ended
+
     def _guard(self) -> None:
         for rollout in self._edge.rollouts:
-            if rollout.state in _WATCHED:
-                self._look_at(rollout)
-            elif rollout.state is State.PLANNED and rollout.automatic:
+            if rollout.state is State.PLANNED and rollout.automatic:
                 self._rollouts.shadow(rollout.service, _SHADOW_PERCENT, who=_AUTOMATIC)
+            elif self._waits_at_home(rollout):
+                self._roll_back(rollout)
+            elif self._is_watched(rollout):
+                self._look_at(rollout)
             else:
                 self._watched.pop(rollout.service, None)
 
@@ -262,13 +294,36 @@ class Control:
         now, share = time.monotonic(), self._edge.share(rollout)
         counters = self._counters(rollout)
         watched = self._watch(rollout, counters)
-        watched.verdict = watched.watch.look(now, counters, rollout.policy, rolling=share > 0)
-        self._keep(rollout, watched, counters, now)
+        watched.verdict = self._of_this_step(
+            rollout, watched.watch.look(now, counters, rollout.policy, rolling=share > 0)
+        )
         if watched.verdict.kind == "breached" and share > 0:
-            log.error("rolled_back", service=rollout.service, reason=watched.verdict.reason)
-            self._rollouts.roll_back(rollout.service, who=GUARD, why=watched.verdict.reason)
-        elif watched.verdict.kind == "passed":
+            self._send_home(rollout, watched.verdict.reason)
+        self._keep(rollout, watched, counters, now)
+        if watched.verdict.kind == "passed":
             self._go_on(rollout, watched.verdict.reason)
+
+    def _of_this_step(self, rollout: Rollout, verdict: Verdict) -> Verdict:
+        """What passes with another share of the users than the step's has not passed the step."""
+        demanded = self._demanded.get(rollout.service)
+        if verdict.kind != "passed" or demanded is None or demanded == rollout.percent:
+            return verdict
+        return Verdict("hold", f"the environment demands {demanded} %, and the step is at {rollout.percent} %")
+
+    def _send_home(self, rollout: Rollout, reason: str) -> None:
+        """Envoy first, then the database: users do not wait for one that is slow."""
+        log.error("rolled_back", service=rollout.service, reason=reason)
+        self._sent_home[rollout.id] = reason
+        self._edge = self._edge_of(self._edge.rollouts)
+        try:
+            self._serve(render(self._edge, str(self._folder)))
+        except WeaveError as error:
+            log.warning("gateway_failed", doing="rollback", reason=str(error))
+        self._roll_back(rollout)
+
+    def _roll_back(self, rollout: Rollout) -> None:
+        why = self._sent_home[rollout.id]
+        self._rollouts.roll_back(rollout.service, who=GUARD, why=why, still=lambda each: each.id == rollout.id)
 
     def _watch(self, rollout: Rollout, counters: Seen) -> _Watched:
         """The memory of the present step, which begins anew with every step."""
@@ -279,18 +334,26 @@ class Control:
         return watched
 
     def _go_on(self, rollout: Rollout, why: str) -> None:
+        def still(each: Rollout) -> bool:
+            return (each.id, each.state, each.stepped_at) == (rollout.id, rollout.state, rollout.stepped_at)
+
         if rollout.state is State.ROLLING and rollout.percent == 100:
-            self._rollouts.soak(rollout.service, who=GUARD, why=why)
+            self._rollouts.soak(rollout.service, who=GUARD, why=why, still=still)
         elif rollout.automatic and rollout.state in {State.SHADOWING, State.ROLLING}:
             following = next_step(rollout)
             if following is not None:
-                self._rollouts.step(rollout.service, following, who=_AUTOMATIC, why=why)
+                self._rollouts.step(rollout.service, following, who=_AUTOMATIC, why=why, still=still)
 
     def _counters(self, rollout: Rollout) -> Seen:
         candidate, stable = self._envoy.admin.counts(f"{rollout.service}-{rollout.id}")
-        with self._database.read() as work:
-            compared = RolloutRepository(work.session, self._vault_id).comparisons(rollout.id)
-        return Seen(candidate, stable, *_sums(compared), self._usual.get(rollout.id))
+        try:
+            with self._database.read() as work:
+                compared = RolloutRepository(work.session, self._vault_id).comparisons(rollout.id)
+            self._compared[rollout.id] = _sums(compared)
+        except WeaveError as error:
+            # Errors and times are judged without the database too; what was compared last stands.
+            log.warning("gateway_failed", doing="compare", reason=str(error))
+        return Seen(candidate, stable, *self._compared.get(rollout.id, (0, 0)), self._usual.get(rollout.id))
 
     def _keep(self, rollout: Rollout, watched: _Watched, counters: Seen, now: float) -> None:
         seen = watched.watch.seen(now, WINDOW_SECONDS, counters)

@@ -110,14 +110,27 @@ class Rollouts:
             service, "shadow", lambda each, _, now: steps.shadow(each, percent, now=now), who=who, why=why
         )
 
-    def step(self, service: str, percent: int, *, who: str, why: str = "", force: bool = False) -> Rollout:
-        """Give the candidate `percent` of the users; see `rollout.step` for what is refused."""
+    def step(
+        self,
+        service: str,
+        percent: int,
+        *,
+        who: str,
+        why: str = "",
+        force: bool = False,
+        still: Callable[[Rollout], bool] | None = None,
+    ) -> Rollout:
+        """Give the candidate `percent` of the users; see `rollout.step` for what is refused.
+
+        Here and below, nothing is done if the rollout is not `still` what was judged: somebody was faster.
+        """
         return self._change(
             service,
             "step (forced)" if force else "step",
             lambda each, verdict, now: steps.step(each, percent, verdict, now=now, force=force),
             who=who,
             why=why,
+            still=still,
         )
 
     def automate(self, service: str, *, automatic: bool, soak_seconds: float | None = None, who: str) -> Rollout:
@@ -131,9 +144,11 @@ class Rollouts:
 
         return self._change(service, "automatic" if automatic else "by hand", changed, who=who, why="")
 
-    def soak(self, service: str, *, who: str, why: str) -> Rollout:
+    def soak(self, service: str, *, who: str, why: str, still: Callable[[Rollout], bool] | None = None) -> Rollout:
         """All users were seen to be well on the candidate: the soak begins."""
-        return self._change(service, "soak", lambda each, _, now: steps.soak(each, now=now), who=who, why=why)
+        return self._change(
+            service, "soak", lambda each, _, now: steps.soak(each, now=now), who=who, why=why, still=still
+        )
 
     def pause(self, service: str, *, who: str, why: str = "") -> Rollout:
         """Keep the split as it is."""
@@ -153,10 +168,15 @@ class Rollouts:
             why=why,
         )
 
-    def roll_back(self, service: str, *, who: str, why: str) -> Rollout:
+    def roll_back(self, service: str, *, who: str, why: str, still: Callable[[Rollout], bool] | None = None) -> Rollout:
         """Send everybody home; latched. Announces `gateway.rollback`. Rolling back twice is once."""
         return self._change(
-            service, "roll back", lambda each, _, now: steps.roll_back(each, why, now=now), who=who, why=why
+            service,
+            "roll back",
+            lambda each, _, now: steps.roll_back(each, why, now=now),
+            who=who,
+            why=why,
+            still=still,
         )
 
     def version(self) -> int:
@@ -225,12 +245,15 @@ class Rollouts:
         *,
         who: str,
         why: str,
+        still: Callable[[Rollout], bool] | None = None,
     ) -> Rollout:
         known_service(service)
         now = _now()
         with self._database.write() as work:
             rollouts = self._locked(work)
             before = _found(rollouts, service)
+            if still is not None and not still(before):
+                return before
             after = change(before, verdict_of(before, rollouts.window(before.id), now), now)
             if after != before:
                 rollouts.save(after)

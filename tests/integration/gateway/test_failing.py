@@ -1,9 +1,14 @@
 """What users notice of a candidate that fails, of a control plane that is gone, and of Envoy's death."""
 
+import json
 import os
+import re
 import signal
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Self
 
 import pytest
@@ -11,7 +16,8 @@ from sqlalchemy import select
 
 from integration.gateway.stand import Stand, wait_until
 from weave_nn.gateway.envoy import rendering
-from weave_nn.gateway.rollout import State, share
+from weave_nn.gateway.envoy.files import write
+from weave_nn.gateway.rollout import State, StepRefused, share
 from weave_nn.shared.bus.models import outbox
 
 USERS = [f"u{number}" for number in range(40)]
@@ -82,6 +88,28 @@ def test_a_candidate_that_fails_is_rolled_back_and_reads_go_on(stand: Stand) -> 
     assert status.history[-1].who == "guard"
     with stand.database.read() as work:
         assert "gateway.rollback" in set(work.session.scalars(select(outbox.c.type)))
+
+
+def test_users_go_home_from_a_broken_candidate_though_the_database_cannot_be_written(stand: Stand) -> None:
+    stand.plan()
+    stand.to(50)
+    with closing(sqlite3.connect(stand.folder / "weave.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        stand.candidate.status = 500
+
+        def home() -> bool:
+            # Each of them was somewhere else before, and writes are not asked again.
+            return {stand.ask("/tasks", user, "POST").body for user in USERS} == {"stable"}
+
+        wait_until(home)
+        assert stand.rollouts.find("tasks").state is State.ROLLING
+        other.execute("ROLLBACK")
+    wait_until(lambda: stand.rollouts.find("tasks").state is State.ROLLED_BACK)
+    stand.await_served()
+    stand.candidate.status = 200
+    stand.plan()
+    stand.to(50)
+    assert {stand.ask("/tasks", user, "POST").body for user in USERS} == {"stable", "candidate"}
 
 
 def test_a_candidate_that_is_gone_is_rolled_back_and_nobody_notices(stand: Stand) -> None:
@@ -186,6 +214,32 @@ def test_while_the_control_plane_is_gone_users_stay_where_they_are_and_the_next_
     assert stand.ask("/tasks/1", next(user for user, side in before.items() if side == "stable")).body == "candidate"
 
 
+def test_what_changed_while_the_control_plane_was_gone_is_never_served_by_halves(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand.plan()
+    stand.to(100)
+    stand.lose_control()
+    stand.rollouts.complete("tasks", who="ann", force=True)
+    folder = stand.folder / "envoy"
+    missing: list[set[str]] = []
+
+    def watched(where: Path, name: str, text: str) -> bool:
+        written = write(where, name, text)
+        routes = (folder / "rds.json").read_text()
+        there = {each["name"] for each in json.loads((folder / "cds.json").read_text())["resources"]}
+        named = set(re.findall(r'"(?:cluster|name)": "(tasks-\d+-[a-z-]+|monolith)"', routes))
+        missing.append(named - there)
+        return written
+
+    monkeypatch.setattr("weave_nn.gateway.control.write", watched)
+    stand.make()
+    stand.control.start()
+    assert missing
+    assert not set().union(*missing)
+    assert stand.ask("/tasks/1", "u1").body == "candidate"
+
+
 def test_envoy_is_started_again_when_it_was_killed(stand: Stand) -> None:
     stand.plan()
     stand.to(100)
@@ -219,6 +273,34 @@ def test_what_envoy_refuses_is_told_and_the_old_stays(stand: Stand, monkeypatch:
     stand.await_served()
     wait_until(lambda: not any(node.problem for node in stand.rollouts.nodes()))
     assert {stand.ask("/tasks/1", user).body for user in USERS} == {"candidate", "stable"}
+
+
+def test_users_whom_the_environment_puts_on_a_planned_candidate_are_guarded(stand: Stand) -> None:
+    stand.plan()
+    stand.lose_control()
+    stand.make(tasks=50)
+    stand.control.start()
+    assert {stand.ask("/tasks/1", user).body for user in USERS} == {"stable", "candidate"}
+    stand.candidate.status = 500
+    with Load(stand):
+        wait_until(lambda: stand.rollouts.find("tasks").state is State.ROLLED_BACK)
+
+
+def test_what_passes_with_another_share_than_the_steps_has_not_passed_the_step(stand: Stand) -> None:
+    stand.plan(minimum_samples=3)
+    stand.to(10)
+    stand.lose_control()
+    stand.make(tasks=50)
+    stand.control.start()
+
+    def reason() -> str:
+        window = stand.rollouts.status("tasks").window
+        return window.reason if window else ""
+
+    with Load(stand):
+        wait_until(lambda: reason() == "the environment demands 50 %, and the step is at 10 %")
+    with pytest.raises(StepRefused, match="the environment demands"):
+        stand.rollouts.step("tasks", 25, who="ann")
 
 
 def test_zero_in_the_environment_takes_everybody_home_whatever_was_commanded(stand: Stand) -> None:

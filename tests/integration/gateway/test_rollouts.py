@@ -157,6 +157,19 @@ def test_a_rollback_is_announced_once_and_latched(database: Database, rollouts: 
         rollouts.step("tasks", 10, who="ann", force=True)
 
 
+def test_what_a_guard_decided_on_a_step_that_is_over_is_not_done(rollouts: Rollouts) -> None:
+    plan(rollouts)
+    rollouts.step("tasks", 25, who="ann", force=True)
+    judged = rollouts.find("tasks")
+    rollouts.step("tasks", 100, who="ann", force=True)
+    kept = rollouts.step("tasks", 50, who="automatic", still=lambda each: each.stepped_at == judged.stepped_at)
+    assert kept.percent == rollouts.find("tasks").percent == 100
+    rollouts.roll_back("tasks", who="ann", why="wrong")
+    plan(rollouts)
+    rollouts.roll_back("tasks", who="guard", why="late", still=lambda each: each.id == judged.id)
+    assert rollouts.find("tasks").state is State.PLANNED
+
+
 def test_a_change_is_signalled(database: Database, rollouts: Rollouts) -> None:
     heard = threading.Event()
     database.signals.listen(CHANNEL, heard.set)
