@@ -40,6 +40,7 @@ log = structlog.get_logger(__name__)
 
 _ASK_SECONDS = 10.0
 _COMPARER_STOP_SECONDS = 5.0
+_HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def open_database(settings: Settings, instance: Instance) -> Database:
@@ -118,7 +119,8 @@ class Gateway:
             _tell(served_by, f"{FRONT_DOOR}/beside", self.instance, port=port)
             log.info("front_door_shared", monolith=self.settings.monolith_url)
         self.control.start()
-        if served_by is not None:
+        # A gateway that ended before this left the port shared, and half of all connections to the monolith.
+        if served_by is not None or self._shares_the_door():
             # Asked at its own address: new connections to the shared port may come to either.
             _tell(self.settings.monolith_url, f"{FRONT_DOOR}/leave", self.instance, others=self.envoy.workers)
             log.info("front_door_taken_over", port=self.settings.port)
@@ -134,6 +136,14 @@ class Gateway:
                 self._comparer.kill()
                 self._comparer.wait()
         self.database.close()
+
+    def _shares_the_door(self) -> bool:
+        """Whether the monolith, at its own address, says that it listens on this machine's front door as well."""
+        address = urlsplit(self.settings.monolith_url)
+        if address.hostname not in _HERE or address.port == self.settings.port:
+            return False
+        ports = _ask("GET", self.settings.monolith_url + FRONT_DOOR, self.instance, None).get("ports", ())
+        return self.settings.port in ports and address.port in ports
 
     def _monolith_at_the_door(self) -> str | None:
         """The address of the monolith on the front door's port; None if the port is free."""

@@ -83,11 +83,7 @@ class Rollouts:
         with self._database.write() as work:
             rollouts = self._locked(work)
             before = rollouts.of_service(service)
-            if before is not None and not before.ended:
-                raise StepRefused(
-                    f"A rollout of {service} is under way: it is {before.state} at {before.percent} %.",
-                    hint=f"End it first with `weave rollback {service}` or `weave complete {service}`.",
-                )
+            _refuse_under_way(before)
             home = stable or _home(before, monolith)
             if home.rstrip("/") == candidate.rstrip("/"):
                 raise StepRefused(f"{service} lives at {candidate} already.", hint="Name another candidate.")
@@ -212,6 +208,12 @@ class Rollouts:
                 version=rollouts.version(),
             )
 
+    def require_none_under_way(self, service: str) -> None:
+        """Raise `StepRefused` while a rollout of the service is under way; `plan` asks again."""
+        known_service(service)
+        with self._database.read() as work:
+            _refuse_under_way(RolloutRepository(work.session, self._vault_id).of_service(service))
+
     def home(self, service: str, monolith: str) -> str:
         """Where the service lives now."""
         known_service(service)
@@ -329,6 +331,14 @@ def whereabouts(rollout: Rollout, user: str, override: int | None = None) -> Whe
         share=share,
         why=f"{rollout.state}: {because}",
     )
+
+
+def _refuse_under_way(last: Rollout | None) -> None:
+    if last is not None and not last.ended:
+        raise StepRefused(
+            f"A rollout of {last.service} is under way: it is {last.state} at {last.percent} %.",
+            hint=f"End it first with `weave rollback {last.service}` or `weave complete {last.service}`.",
+        )
 
 
 def _home(last: Rollout | None, monolith: str) -> str:

@@ -48,6 +48,8 @@ def test_nonsense_is_refused_in_one_line_and_nothing_is_started(weave: Weave, tm
         assert done.returncode == 1, done
         assert wanted in done.stderr
         assert len(done.stderr.splitlines()) == 1
+    missing = weave("extract", "tasks", WEAVE_ENVOY="/nowhere/envoy")
+    assert "which is no program" in missing.stderr
     assert not list((tmp_path / "state").glob("*.log"))
     assert json.loads(weave("where", "alice").stdout) == []
     assert "Nothing has been extracted" in weave("rollout", "status", "--text").stdout
@@ -60,6 +62,8 @@ def test_a_rollout_is_commanded_and_shown_before_any_gateway_runs(weave: Weave, 
         "tasks", candidate="http://127.0.0.1:9", monolith="http://127.0.0.1:8", policy=Policy(), who="ann", why="try"
     )
     database.close()
+    assert "A rollout of tasks is under way" in weave("extract", "tasks").stderr
+    assert not list((tmp_path / "state").glob("*.log"))
     too_far = weave("rollout", "tasks", "--to", "50")
     assert "the next step of tasks is 10 %, not 50 %" in too_far.stderr
     assert "no percentage" in weave("rollout", "tasks", "--to", "101", "--force").stderr

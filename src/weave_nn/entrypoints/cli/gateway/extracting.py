@@ -5,13 +5,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from weave_nn.entrypoints.cli.gateway.options import DataDirOption, Opened, ServiceArgument, VaultOption, opened, who
 from weave_nn.entrypoints.cli.options import JsonOption
 from weave_nn.entrypoints.cli.output import print_json, wants_json
+
+if TYPE_CHECKING:
+    import subprocess
 
 START_SECONDS = 60.0
 LOOK_SECONDS = 0.1
@@ -45,6 +48,7 @@ def extract(
     """
     from weave_nn.gateway import checklist
     from weave_nn.gateway.comparing.answers import pattern
+    from weave_nn.gateway.envoy.process import find
     from weave_nn.gateway.places import known_service
     from weave_nn.gateway.rollout import Policy
 
@@ -54,6 +58,10 @@ def extract(
     policy = Policy(soak_seconds=soak, minimum_samples=samples, ignore=tuple(ignore or ()))
     with opened(vault=vault, data_dir=data_dir) as here:
         in_json = wants_json(chosen=as_json)
+        here.rollouts.require_none_under_way(service)
+        if not here.rollouts.nodes():
+            # Found missing before anything is started.
+            find(here.settings.envoy)
         where = candidate or _started_service(here, service, quiet=in_json)
         monolith = here.settings.monolith_url
         # Before there is a gateway, the monolith is at the front door still.
@@ -86,21 +94,18 @@ def _started_service(here: Opened, service: str, *, quiet: bool) -> str:
     if _answers(address):
         return address
     _, port = place_of(address)
+    log = here.instance.data_dir / f"{service}.log"
     # Behind a gateway a service that stops must be noticed before it stops.
-    _start(
+    process = _start(
         here,
-        f"{service}.log",
+        log,
         ["serve", service, "--port", str(port)],
         quiet=quiet,
         WEAVE_DRAIN_SECONDS=DRAIN_SECONDS,
         # The gateway says whom it calls for; else all users would share its address, and its limit.
         WEAVE_TRUSTED_PROXIES="127.0.0.1",
     )
-    _await(
-        lambda: _answers(address),
-        f"The {service} service did not become ready",
-        here.instance.data_dir / f"{service}.log",
-    )
+    _await(lambda: _answers(address), process, f"The {service} service did not become ready", log)
     return address
 
 
@@ -110,26 +115,29 @@ def _front_door(here: Opened) -> str:
 
 
 def _start_gateway(here: Opened, *, quiet: bool) -> None:
-    _start(here, "gateway.log", ["gateway"], quiet=quiet)
+    log = here.instance.data_dir / "gateway.log"
+    process = _start(here, log, ["gateway"], quiet=quiet)
     _await(
         lambda: bool(here.rollouts.nodes()) and _answers(here.settings.monolith_url),
+        process,
         "The gateway did not begin to serve",
-        here.instance.data_dir / "gateway.log",
+        log,
     )
 
 
-def _start(here: Opened, log: str, arguments: list[str], *, quiet: bool, **environment: str) -> None:
+def _start(
+    here: Opened, log: Path, arguments: list[str], *, quiet: bool, **environment: str
+) -> "subprocess.Popen[bytes]":
     """Start a command of ours that goes on when this one has ended."""
     import subprocess
 
-    file = here.instance.data_dir / log
     known = {
         "WEAVE_VAULT": str(here.instance.vault),
         "WEAVE_DATA_DIR": str(here.instance.data_dir),
         "WEAVE_VAULT_ID": here.instance.vault_id,
         "DATABASE_URL": here.instance.database_url,
     }
-    with file.open("ab") as output:
+    with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 - ourselves
             [Path(sys.executable).with_name("weave"), *arguments],
             env={**environment, **os.environ, **known},
@@ -139,14 +147,17 @@ def _start(here: Opened, log: str, arguments: list[str], *, quiet: bool, **envir
             start_new_session=True,
         )
     if not quiet:
-        typer.echo(f"Started `weave {' '.join(arguments)}` as process {process.pid}; it logs to {file}.")
+        typer.echo(f"Started `weave {' '.join(arguments)}` as process {process.pid}; it logs to {log}.")
+    return process
 
 
-def _await(condition: Callable[[], bool], failure: str, log: Path) -> None:
+def _await(condition: Callable[[], bool], process: "subprocess.Popen[bytes]", failure: str, log: Path) -> None:
     from weave_nn.shared.errors import Unavailable
 
     deadline = time.monotonic() + START_SECONDS
     while not condition():
+        if process.poll() is not None:
+            raise Unavailable(f"{failure}: it ended with code {process.returncode}.", hint=f"See {log}.")
         if time.monotonic() > deadline:
             raise Unavailable(f"{failure} within {START_SECONDS:g} seconds.", hint=f"See {log}.")
         time.sleep(LOOK_SECONDS)

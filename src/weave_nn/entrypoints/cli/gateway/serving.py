@@ -43,7 +43,13 @@ def gateway(
         composed = composing.build(settings, instance)
         starting = threading.Thread(target=_start, args=(composed, failures), name="gateway-start")
         # Envoy asks this process who calls from its first request on: it starts when that can be answered.
-        serve(composed.app, listener, shutdown_seconds=SHUTDOWN_SECONDS, on_ready=starting.start)
+        serve(
+            composed.app,
+            listener,
+            drain_seconds=settings.drain_seconds,
+            shutdown_seconds=SHUTDOWN_SECONDS,
+            on_ready=starting.start,
+        )
         starting.join()
     finally:
         if composed is not None:
