@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from weave_nn.shared import context
 from weave_nn.shared.bus import (
@@ -115,8 +116,8 @@ def running(
     try:
         yield worker
     finally:
-        assert relay.stop()
-        assert worker.stop()
+        assert relay.stop(PATIENCE_SECONDS)
+        assert worker.stop(PATIENCE_SECONDS)
 
 
 class BusCases:
@@ -152,6 +153,15 @@ class BusCases:
             taken += batch
         assert [each.message for each in taken] == published
         assert {each.attempt for each in taken} == {1}
+
+    def test_what_settles_publishing_is_written_with_it(self, database: Database, bus: Bus) -> None:
+        with database.write() as work:
+            work.session.execute(text("CREATE TABLE settled (number INTEGER)"))
+        insert = text("INSERT INTO settled VALUES (1)")
+        bus.publish(messages(1), settle=lambda session: session.execute(insert))
+        with database.read() as work:
+            assert work.session.scalars(text("SELECT number FROM settled")).all() == [1]
+        assert len(bus.tail()) == 1
 
     def test_what_is_taken_is_not_taken_again_and_is_gone_when_acknowledged(self, bus: Bus) -> None:
         bus.declare([Subscription("q", ["test.#"], ignore)])

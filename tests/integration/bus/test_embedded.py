@@ -3,8 +3,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select, text, update
+from sqlalchemy.orm import Session
 
 from integration.bus.cases import (
+    PATIENCE_SECONDS,
     QUICK,
     BusCases,
     Counted,
@@ -86,12 +88,27 @@ def test_another_process_finds_what_this_one_published(database: Database, bus: 
 
 
 def test_only_one_relay_works_and_another_takes_over_after_its_lease(database: Database, bus: Bus) -> None:
-    first, second = Relay(database, bus, lease_seconds=0.2), Relay(database, bus, lease_seconds=0.2)
+    first, second = Relay(database, bus, lease_seconds=60), Relay(database, bus, lease_seconds=60)
     announce(database, Counted(1))
     assert first._relay_batch() == 1
     announce(database, Counted(2))
     assert second._relay_batch() == 0
-    eventually(lambda: second._relay_batch() == 1)
+    with database.write() as work:
+        work.session.execute(update(relay_lease).values(until=datetime.now(UTC)))
+    assert second._relay_batch() == 1
+
+
+def test_what_is_not_settled_is_not_published(bus: Bus) -> None:
+    bus.declare([Subscription("q", ["#"], ignore)])
+
+    def fail(session: Session) -> None:
+        del session
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        bus.publish(messages(1), settle=fail)
+    assert bus.depths() == {"q": 0}
+    assert bus.tail() == []
 
 
 def test_a_lease_from_before_the_clock_was_set_back_binds_nobody(database: Database, bus: Bus) -> None:
@@ -176,15 +193,15 @@ def test_stopping_finishes_what_is_in_flight_and_puts_back_the_rest(database: Da
     def slow(work: UnitOfWork, event: Event) -> None:
         del work, event
         entered.set()
-        assert leave.wait(10)
+        assert leave.wait(PATIENCE_SECONDS)
 
     worker = Worker(database, bus, [Subscription("q", ["#"], slow)])
     worker.start()
     bus.publish(messages(1, 2, 3))
-    assert entered.wait(10)
+    assert entered.wait(PATIENCE_SECONDS)
     assert not worker.stop(timeout_seconds=0.1)
     leave.set()
-    assert worker.stop()
+    assert worker.stop(PATIENCE_SECONDS)
     assert not worker.alive()
     assert sorted(each.attempt for each in take(bus)) == [1] * bus.depths()["q"]
 

@@ -161,6 +161,20 @@ def test_what_cannot_be_put_to_rest_is_still_ours(process: MakeBus, monkeypatch:
     assert first.depths()["q"] == 0
 
 
+def test_large_messages_among_small_ones_come_whole_and_in_order(process: MakeBus) -> None:
+    first = process()
+    first.declare([Subscription("q", ["#"], ignore)])
+    sizes = [1 + 10 * each for each in range(300)] + [200_000, 1, 65_536, 131_072, 1, 1, 250_000]
+    sent = [Message(f"id-{number}", "test.thing", "x" * size) for number, size in enumerate(sizes)]
+    first.publish(sent)
+    taken: list[Delivery] = []
+    while len(taken) < len(sent):
+        batch = take(first, limit=50)
+        first.ack(batch)
+        taken += batch
+    assert [each.message for each in taken] == sent
+
+
 def test_a_queue_with_other_arguments_is_explained(process: MakeBus, rabbitmq_url: str) -> None:
     with raw(rabbitmq_url) as (channel, prefix):
         channel.queue_declare(f"{prefix}q", durable=True)

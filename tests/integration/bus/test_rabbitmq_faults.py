@@ -151,8 +151,8 @@ def check(load: Load, broker_url: str, *, patience_seconds: float = PATIENCE_SEC
             done, behind = work.session.scalar(text(effects)), backlog(work.session)
         state = f"{done} of {2 * len(good)} effects, {behind}, {bus.depths()}, failing {worker.failing()}"
         raise AssertionError(state) from error
-    assert relay.stop()
-    assert worker.stop()
+    assert relay.stop(PATIENCE_SECONDS)
+    assert worker.stop(PATIENCE_SECONDS)
     with database.read() as work:
         found = Counter((row.queue, row.number) for row in work.session.execute(text("SELECT * FROM effect")))
     acknowledged = {int(line) for line in load.ledger.read_text().split()}

@@ -4,12 +4,13 @@ import logging
 import os
 import random
 import threading
+from multiprocessing.synchronize import Event as Signal
 from pathlib import Path
 
 import structlog
 from sqlalchemy import text
 
-from integration.bus.cases import Counted
+from integration.bus.cases import PATIENCE_SECONDS, Counted
 from weave_nn.shared.bus import (
     Bus,
     EmbeddedBus,
@@ -93,14 +94,10 @@ def announce_and_consume(
         number += 1
 
 
-def consume(path: Path, total: int) -> None:
-    """Share the queue `one` with whoever else does, until `total` effects are there."""
+def consume(path: Path, ending: Signal) -> None:
+    """Share the queue `one` with whoever else does, until `ending`."""
     database, bus = open_database(path)
-    worker = Worker(database, bus, subscriptions("one", batch_size=10, lease_seconds=10))
+    worker = Worker(database, bus, subscriptions("one", batch_size=10, lease_seconds=60))
     worker.start()
-    count = 0
-    while count < total:
-        worker._loops[0].join(0.02)
-        with database.read() as work:
-            count = work.session.scalar(text("SELECT count(*) FROM effect")) or 0
-    assert worker.stop()
+    ending.wait()
+    assert worker.stop(PATIENCE_SECONDS)

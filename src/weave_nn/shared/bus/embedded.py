@@ -22,9 +22,9 @@ from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from weave_nn.shared.bus import models, published
-from weave_nn.shared.bus.port import DeadLetter, Delivery, Message, Subscription
+from weave_nn.shared.bus.port import DeadLetter, Delivery, Message, Settle, Subscription
 from weave_nn.shared.bus.topics import matches
-from weave_nn.shared.db import Database, lock, signal
+from weave_nn.shared.db import Database, insert_rows, lock, signal
 from weave_nn.shared.errors import InvalidInput
 
 POLL_SECONDS = 1.0
@@ -65,11 +65,12 @@ class EmbeddedBus:
             work.session.execute(delete(models.binding).where(models.binding.c.queue == queue))
             work.session.execute(delete(models.delivery).where(models.delivery.c.queue == queue))
 
-    def publish(self, messages: Sequence[Message]) -> None:
+    def publish(self, messages: Sequence[Message], *, settle: Settle | None = None) -> None:
         """Route the messages, in order, in one transaction."""
         if not messages:
             return
-        with self._database.write() as work:
+        # What a loss of power undoes, it undoes together with what `settle` has written.
+        with self._database.write(durable=settle is None) as work:
             topics = [
                 tuple(row) for row in work.session.execute(select(models.binding.c.queue, models.binding.c.topic))
             ]
@@ -79,6 +80,8 @@ class EmbeddedBus:
             }
             _enqueue(work.session, [(message, queues[message.type]) for message in messages])
             self._tidy(work.session)
+            if settle is not None:
+                settle(work.session)
             signal(work.session, _ENQUEUED)
 
     def take(self, queue: str, *, limit: int, lease_seconds: float, wait_seconds: float) -> Sequence[Delivery]:
@@ -319,12 +322,11 @@ def _enqueue(session: Session, routed: Sequence[tuple[Message, Sequence[str]]], 
     now = datetime.now(UTC)
     sequences = published.append_returning(session, [message for message, _ in routed])
     deliveries = [
-        {"queue": queue, "sequence": sequence, "attempts": attempts, "available_at": now}
+        (queue, sequence, attempts, now)
         for sequence, (_, queues) in zip(sequences, routed, strict=True)
         for queue in queues
     ]
-    if deliveries:
-        session.execute(insert(models.delivery), deliveries)
+    insert_rows(session, models.delivery, ("queue", "sequence", "attempts", "available_at"), deliveries)
 
 
 def _dead_letter(row: Row[*tuple[Any, ...]]) -> DeadLetter:

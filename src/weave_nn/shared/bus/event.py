@@ -21,8 +21,9 @@ reader could misunderstand is a new version. Other attributes are ignored.
 """
 
 import json
+import os
+import random
 import re
-import secrets
 import threading
 import time
 from collections.abc import Mapping
@@ -151,13 +152,15 @@ class Announcement:
         """What the event is about, such as a note's path; `None` where there is no one thing."""
         return None
 
-    def to_event(self, *, source: str, vault_id: str, request_id: str | None) -> Event:
-        """Wrap this announcement in a new envelope."""
+    def to_event(
+        self, *, source: str, vault_id: str, request_id: str | None, announced_at: datetime | None = None
+    ) -> Event:
+        """Wrap this announcement in a new envelope; it is announced now, unless another time is given."""
         return Event(
             id=new_event_id(),
             type=self.TYPE,
             source=source,
-            time=datetime.now(UTC),
+            time=announced_at or datetime.now(UTC),
             vault_id=vault_id,
             data=_adapter(type(self)).dump_python(self, mode="json"),
             subject=self.subject(),
@@ -191,10 +194,14 @@ def new_event_id() -> str:
         nanoseconds = time.time_ns()
         tick = (nanoseconds // 1_000_000 << 12) | (nanoseconds % 1_000_000 * 4096 // 1_000_000)
         _last_tick = tick = max(tick, _last_tick + 1)
-    digits = f"{(tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0b10 << 62 | secrets.randbits(62):032x}"
+    chance = _chance.getrandbits(62)
+    digits = f"{(tick >> 12) << 80 | 0x7 << 76 | (tick & 0xFFF) << 64 | 0b10 << 62 | chance:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
+# Ids are no secrets: they have to differ, also between processes that were forked from one another.
+_chance = random.Random()  # noqa: S311 - see above
+os.register_at_fork(after_in_child=_chance.seed)
 _tick_lock = threading.Lock()
 _last_tick = 0
 

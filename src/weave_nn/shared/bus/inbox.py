@@ -7,15 +7,18 @@ at once cannot both commit, because of the primary key.
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import bindparam, delete, insert, select, tuple_
+from sqlalchemy import bindparam, delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from weave_nn.shared.bus.models import inbox
+from weave_nn.shared.db import insert_rows
 
 RETENTION = timedelta(days=7)
 """Far longer than a message can still be on its way, however long its retries and outages last."""
 
 PRUNE_ROWS = 2000
+
+_COLUMNS = ("consumer", "event_id", "handled_at")
 
 # Made once: building an IN list anew for every batch costs more than running it.
 _HANDLED = select(inbox.c.event_id).where(
@@ -32,9 +35,7 @@ def handled(session: Session, consumer: str, event_ids: Collection[str]) -> set[
 def record(session: Session, consumer: str, event_ids: Collection[str]) -> None:
     """Record that `consumer` handled these; the commit fails if another worker of it was quicker."""
     now = datetime.now(UTC)
-    session.execute(
-        insert(inbox), [{"consumer": consumer, "event_id": event_id, "handled_at": now} for event_id in event_ids]
-    )
+    insert_rows(session, inbox, _COLUMNS, [(consumer, event_id, now) for event_id in event_ids])
 
 
 def prune(session: Session, consumer: str, *, retention: timedelta = RETENTION, limit: int = PRUNE_ROWS) -> int:

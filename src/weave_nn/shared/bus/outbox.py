@@ -6,13 +6,15 @@ An event that was announced exists if and only if the change was committed. `Rel
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from weave_nn.shared import context
 from weave_nn.shared.bus.event import Announcement
 from weave_nn.shared.bus.models import outbox
-from weave_nn.shared.db import signal
+from weave_nn.shared.db import insert_rows, signal
+
+_COLUMNS = ("event_id", "type", "body", "announced_at")
 
 ANNOUNCED = "outbox"
 """The signal that the outbox is not empty."""
@@ -34,18 +36,20 @@ class Outbox:
 
         Raises `EventTooLarge`, or `InvalidEvent` for what JSON cannot hold; nothing is written then.
         """
-        rows = [self._row(announcement) for announcement in announcements]
+        now = datetime.now(UTC)
+        rows = [self._row(announcement, now) for announcement in announcements]
         if rows:
-            self._session.execute(insert(outbox), rows)
+            insert_rows(self._session, outbox, _COLUMNS, rows)
             signal(self._session, ANNOUNCED)
 
-    def _row(self, announcement: Announcement) -> dict[str, object]:
+    def _row(self, announcement: Announcement, now: datetime) -> tuple[str, str, str, datetime]:
         event = announcement.to_event(
             source=self._source,
             vault_id=self._vault_id,
             request_id=context.request_id.get(),
+            announced_at=now,
         )
-        return {"event_id": event.id, "type": event.type, "body": event.to_json(), "announced_at": event.time}
+        return event.id, event.type, event.to_json(), event.time
 
 
 @dataclass(frozen=True, slots=True)

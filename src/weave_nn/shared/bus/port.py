@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from sqlalchemy.orm import Session
+
 from weave_nn.shared.bus.event import Event
 from weave_nn.shared.bus.topics import check_pattern
 from weave_nn.shared.db import UnitOfWork
@@ -52,7 +54,7 @@ class Subscription:
     queue: str
     topics: Sequence[str]
     handle: Callable[[UnitOfWork, Event], None]
-    batch_size: int = 100
+    batch_size: int = 200
     lease_seconds: float = 30.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
 
@@ -70,6 +72,10 @@ class Message:
     event_id: str
     type: str
     body: str
+
+
+Settle = Callable[[Session], object]
+"""What whoever publishes has to write when the messages are published, such as that they wait no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +114,12 @@ class Bus(Protocol):
     def forget(self, queue: str) -> None:
         """Delete a queue and what waits in it; for a service that is gone for good. Dead letters stay."""
 
-    def publish(self, messages: Sequence[Message]) -> None:
-        """Route the messages, in order; returns when they are durable. A failed call may have published some."""
+    def publish(self, messages: Sequence[Message], *, settle: Settle | None = None) -> None:
+        """Route the messages, in order; returns when they are durable. A failed call may have published some.
+
+        `settle` is called in the transaction that keeps them for `tail`, after they are safe: what it writes is never
+        committed for messages that could be lost.
+        """
 
     def take(self, queue: str, *, limit: int, lease_seconds: float, wait_seconds: float) -> Sequence[Delivery]:
         """Up to `limit` messages, oldest first, each ours until the lease ends; waits for the first, may be empty.

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from weave_nn.shared.bus.models import delivery, event
 from weave_nn.shared.bus.port import Message
+from weave_nn.shared.db import insert_rows
 
 KEPT_EVENTS = 10_000
 """How many published events are kept when nobody waits for them any more."""
@@ -21,13 +22,14 @@ TIDY_ROWS = 2000
 
 COLUMNS = (event.c.event_id, event.c.type, event.c.body)
 
-_APPEND = insert(event)
 _APPEND_RETURNING = insert(event).returning(event.c.sequence, sort_by_parameter_order=True)
 
 
 def append(session: Session, messages: Sequence[Message]) -> None:
     """Keep the messages, in order."""
-    session.execute(_APPEND, _rows(messages))
+    now = datetime.now(UTC)
+    rows = [(message.event_id, message.type, message.body, now) for message in messages]
+    insert_rows(session, event, ("event_id", "type", "body", "published_at"), rows)
 
 
 def append_returning(session: Session, messages: Sequence[Message]) -> Sequence[int]:

@@ -10,7 +10,9 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from sqlalchemy import bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
@@ -46,7 +48,7 @@ class Relay:
         self._database = database
         self._bus = bus
         self._lease = timedelta(seconds=lease_seconds)
-        self._held_until = 0.0
+        self._held_until = self._renewed_until = 0.0
         self._last_batch = 0.0
         self._owner = str(uuid.uuid4())
         self._announced = threading.Event()
@@ -105,16 +107,17 @@ class Relay:
             # The one who held it until now may have published these.
             messages = self._waiting()
         if messages:
-            self._bus.publish(list(messages.values()))
-            asked = time.monotonic()
-            # If this is lost with the power, the batch is published again, as after a crash before this line.
-            with self._database.write(durable=False) as work:
-                work.session.execute(_PUBLISHED, {"sequences": list(messages)})
-                still_ours = self._write_lease(work.session)
-            self._held_until = self._safe_until(asked) if still_ours else 0.0
+            self._bus.publish(list(messages.values()), settle=partial(self._settle, list(messages)))
+            self._held_until = self._renewed_until
             for type_, count in Counter(message.type for message in messages.values()).items():
                 metrics.PUBLISHED.labels(type_).inc(count)
         return len(messages)
+
+    def _settle(self, sequences: Sequence[int], session: Session) -> None:
+        """Remove what is published, and renew the lease; a crash before the commit has the batch published again."""
+        asked = time.monotonic()
+        session.execute(_PUBLISHED, {"sequences": sequences})
+        self._renewed_until = self._safe_until(asked) if self._write_lease(session) else 0.0
 
     def _waiting(self) -> dict[int, Message]:
         with self._database.read() as work:

@@ -10,8 +10,8 @@ import errno
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -229,8 +229,13 @@ class _Consumer:
         return begun
 
     def _call_handler(self, work: UnitOfWork, event: Event) -> None:
-        with _request(event), self._handling_seconds.time():
+        token = context.request_id.set(event.request_id)
+        began = time.perf_counter()
+        try:
             self._subscription.handle(work, event)
+        finally:
+            self._handling_seconds.observe(time.perf_counter() - began)
+            context.request_id.reset(token)
 
     def _failed(self, failed: _Work, error: Exception) -> None:
         policy, attempt = self._subscription.retry, failed.delivery.attempt
@@ -262,15 +267,6 @@ class _Consumer:
             pruned = inbox.prune(work.session, self._queue)
         if pruned < inbox.PRUNE_ROWS:
             self._prune_due = time.monotonic() + _PRUNE_SECONDS
-
-
-@contextmanager
-def _request(event: Event) -> Iterator[None]:
-    token = context.request_id.set(event.request_id)
-    try:
-        yield
-    finally:
-        context.request_id.reset(token)
 
 
 def _passes(error: Exception) -> bool:

@@ -27,8 +27,8 @@ def insert_rows(session: Session, table: Table, columns: tuple[str, ...], rows: 
         return
     connection = session.connection()
     compiled = _compiled(table, columns, connection.dialect)
-    if compiled.changing:
-        rows = [_changed(row, compiled.changing) for row in rows]
+    for place, change in compiled.changing:
+        rows = _changed(rows, place, change)
     if compiled.names:
         connection.exec_driver_sql(compiled.statement, [dict(zip(compiled.names, row, strict=True)) for row in rows])
     else:
@@ -50,8 +50,14 @@ def _compiled(table: Table, columns: tuple[str, ...], dialect: Dialect) -> _Comp
     return _Compiled(str(statement), columns if order is None else (), tuple(changing))
 
 
-def _changed(row: Row, changing: Sequence[tuple[int, Callable[[Any], Any]]]) -> Row:
-    values = list(row)
-    for place, change in changing:
-        values[place] = change(values[place])
-    return tuple(values)
+def _changed(rows: Sequence[Row], place: int, change: Callable[[Any], Any]) -> list[Row]:
+    changed: list[Row] = []
+    last: Any = None
+    became = change(None)
+    for row in rows:
+        value = row[place]
+        # Many rows often share one time, which takes longer to write out than all else of them.
+        if value is not last:
+            last, became = value, change(value)
+        changed.append((*row[:place], became, *row[place + 1 :]))
+    return changed

@@ -24,6 +24,7 @@ from weave_nn.shared.errors import InvalidInput, Unavailable
 
 READER_CONNECTIONS = 16
 _SWITCH_AGAIN_SECONDS = 0.02
+_LOOK_AGAIN_SECONDS = 0.001
 
 
 def checked(url: URL) -> URL:
@@ -59,9 +60,11 @@ def engine(url: URL, *, read_only: bool, limits: ServerLimits) -> Engine:
 
     @event.listens_for(made, "begin")
     def _begin(connection: Connection) -> None:
-        if not read_only:
+        if read_only:
+            connection.exec_driver_sql("BEGIN")
+        else:
             _synchronise(connection)
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+            _begin_writing(connection)
 
     return made
 
@@ -107,6 +110,41 @@ def migrating(connection: Connection) -> Iterator[None]:
     finally:
         connection.rollback()
         raw.execute("PRAGMA foreign_keys=ON")
+
+
+def begin_immediate(raw: sqlite3.Connection, *, wait_seconds: float = LOCK_WAIT_SECONDS) -> None:
+    """Begin a transaction that writes, soon after another process has left the lock.
+
+    SQLite's own waiting looks ever more rarely, and hardly ever gets a lock that others ask for more often. Raises
+    `sqlite3.OperationalError` when the lock is still held after `wait_seconds`.
+    """
+    raw.execute("PRAGMA busy_timeout=0")
+    deadline = time.monotonic() + wait_seconds
+    try:
+        while True:
+            try:
+                raw.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(_LOOK_AGAIN_SECONDS)
+            else:
+                return
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={LOCK_WAIT_SECONDS * 1000:.0f}")
+
+
+def _begin_writing(connection: Connection) -> None:
+    raw: Any = connection.connection.dbapi_connection
+    try:
+        begin_immediate(raw)
+    except sqlite3.OperationalError:
+        # What it says now is raised as all other errors are.
+        raw.execute("PRAGMA busy_timeout=0")
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        finally:
+            raw.execute(f"PRAGMA busy_timeout={LOCK_WAIT_SECONDS * 1000:.0f}")
 
 
 def _synchronise(connection: Connection) -> None:

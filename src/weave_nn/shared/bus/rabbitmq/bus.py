@@ -12,7 +12,7 @@ from pika.spec import BasicProperties
 
 from weave_nn.shared.bus import published
 from weave_nn.shared.bus.embedded import EmbeddedBus
-from weave_nn.shared.bus.port import DeadLetter, Delivery, Message, Subscription
+from weave_nn.shared.bus.port import DeadLetter, Delivery, Message, Settle, Subscription
 from weave_nn.shared.bus.rabbitmq import attempts, bindings, letters, moving
 from weave_nn.shared.bus.rabbitmq.address import Address, channel
 from weave_nn.shared.bus.rabbitmq.consumer import Consumer, Held
@@ -164,16 +164,18 @@ class RabbitBus:
         with channel(self._address) as opened:
             opened.queue_delete(self._names.queue(queue))
 
-    def publish(self, messages: Sequence[Message]) -> None:
+    def publish(self, messages: Sequence[Message], *, settle: Settle | None = None) -> None:
         """Route the messages, in order; returns when the broker has them safely. A failed call may have sent some."""
         if not messages:
             return
         self._ensure_topology()
         exchange = self._names.events
         self._send([Outgoing(exchange, each.type, each.body.encode(), properties_of(each)) for each in messages])
-        # What is lost of this with the power is only not shown by `tail`.
+        # What is lost of this with the power is not shown by `tail`, and published again if it is not settled.
         with self._database.write(durable=False) as work:
             published.append(work.session, messages)
+            if settle is not None:
+                settle(work.session)
             tidied = time.monotonic() >= self._tidy_due and published.tidy(work.session)
             if tidied:
                 self._tidy_due = time.monotonic() + TIDY_SECONDS

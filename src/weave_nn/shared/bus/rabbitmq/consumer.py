@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 import pika
 from pika.channel import Channel
@@ -22,8 +23,7 @@ LEAVE_SECONDS = 5.0
 LARGEST_PREFETCH = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """A message that the broker gave out to this process, over the channel of this `epoch`."""
 
     epoch: int
@@ -84,7 +84,10 @@ class Consumer:
             )
             if not mailbox.waiting and mailbox.wakes == wakes and mailbox.channel is None and wait_seconds:
                 raise mailbox.error or self._wire.error or explained(self._address, None)
-            return [mailbox.waiting.popleft() for _ in range(min(limit, len(mailbox.waiting)))]
+            taken = [mailbox.waiting.popleft() for _ in range(min(limit, len(mailbox.waiting)))]
+            if mailbox.waiting:
+                mailbox.changed.notify_all()
+            return taken
 
     def put_back(self, queue: str, held: Sequence[Held]) -> None:
         """Let messages be taken again, here and before all others."""
@@ -253,7 +256,9 @@ def _deliver(
             return
         mailbox.waiting.append(held)
         mailbox.unsettled[held.tag] = None
-        mailbox.changed.notify_all()
+        # Whoever takes wakes the next one, if there is more than it takes.
+        if len(mailbox.waiting) == 1:
+            mailbox.changed.notify_all()
 
 
 def _leading(unsettled: Iterable[int], tags: set[int]) -> int:

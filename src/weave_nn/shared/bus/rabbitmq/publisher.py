@@ -11,7 +11,7 @@ from pika.frame import Method
 from pika.spec import Basic, BasicProperties
 
 from weave_nn.shared.bus.rabbitmq.address import Address, explained
-from weave_nn.shared.bus.rabbitmq.wire import Wire
+from weave_nn.shared.bus.rabbitmq.wire import Connection, Wire
 from weave_nn.shared.errors import Unavailable, WeaveError
 
 READY_SECONDS = 5.0
@@ -55,6 +55,7 @@ class Publisher:
         self._wire = Wire(address, "publishing", opened=self._opened, lost=self._lost)
         self._closed = False
         self._ready = threading.Event()
+        self._connection: Connection | None = None
         self._channel: Channel | None = None
         self._tag = 0
         self._unconfirmed: dict[int, _Batch] = {}
@@ -104,7 +105,8 @@ class Publisher:
 
     # What follows runs in the connection's thread.
 
-    def _opened(self, connection: pika.SelectConnection) -> None:
+    def _opened(self, connection: Connection) -> None:
+        self._connection = connection
         self._blocked = None
         connection.add_on_connection_blocked_callback(self._on_blocked)
         connection.add_on_connection_unblocked_callback(self._on_unblocked)
@@ -140,6 +142,7 @@ class Publisher:
         self._blocked = None
 
     def _lost(self, error: WeaveError) -> None:
+        self._connection = None
         self._channel = None
         self._ready.clear()
         self._settle_all(error)
@@ -150,6 +153,13 @@ class Publisher:
             batch.fail(error)
 
     def _send(self, batch: _Batch, messages: Sequence[Outgoing]) -> None:
+        if self._connection is None:
+            batch.fail(self._why())
+            return
+        with self._connection.gathering():
+            self._send_each(batch, messages)
+
+    def _send_each(self, batch: _Batch, messages: Sequence[Outgoing]) -> None:
         for message in messages:
             if self._channel is None or not self._channel.is_open:
                 batch.fail(self._why())
