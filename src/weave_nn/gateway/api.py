@@ -10,6 +10,7 @@ from fastapi.responses import PlainTextResponse, Response
 from pydantic import BaseModel, Field
 
 from weave_nn.gateway import checklist
+from weave_nn.gateway.comparing.answers import pattern
 from weave_nn.gateway.places import CONTROL, known_service
 from weave_nn.gateway.repository import Mismatch
 from weave_nn.gateway.rollout import Policy, Rollout
@@ -136,6 +137,8 @@ def _planning(rollouts: Rollouts, look: Callable[[], None], monolith: str, api_k
     @routes.post("/rollouts", summary="Plan the extraction of a service", status_code=201)
     def plan(wanted: Plan) -> dict[str, Any]:
         known_service(wanted.service)
+        for each in wanted.ignore:
+            pattern(each)
         stable = wanted.stable or rollouts.home(wanted.service, monolith)
         checklist.require(checklist.check(wanted.service, stable, wanted.candidate, api_key))
         policy = Policy(soak_seconds=wanted.soak_seconds, minimum_samples=wanted.minimum_samples, ignore=wanted.ignore)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,68 @@ async def test_rules_of_the_rollout_hold(database: Database, monkeypatch: pytest
     with sides(monkeypatch, answering):
         rollouts = await compared(database, ["/tasks"], ignore=("$.at",))
     assert rollouts.mismatches("tasks", 10) == []
+
+
+async def test_the_routes_that_are_counted_are_bounded_over_all_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparing, "_MOST_ROUTES", 3)
+    with sides(monkeypatch, {"stable": lambda _: {}, "candidate": lambda _: {}}):
+        rollouts = await compared(database, [f"/tasks/{letter}" for letter in "abcdef"])
+        # Also when the comparer begins anew.
+        again = Comparer(rollouts, database, "vault")
+        again._look()
+        (rollout,) = rollouts.routed()[1]
+        again._count(comparing.Mirrored(rollout, "/tasks", "/tasks/new", {}), "compared")
+        assert [route for _, route, _ in again._counts] == ["/tasks/…"]
+    counts = rollouts.status("tasks").comparisons
+    assert len(counts) == 4
+    assert sum(each.compared for each in counts) == 6
+
+
+async def test_what_goes_on_for_ever_is_given_up(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ticking() -> AsyncIterator[bytes]:
+        while True:
+            yield b"tick"
+            await asyncio.sleep(0.01)
+
+    async def asked(*_arguments: Any) -> Any:
+        async for _ in ticking():
+            pass
+
+    monkeypatch.setattr(comparing, "_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(comparing, "_get", asked)
+    with sides(monkeypatch, {}):
+        rollouts = await compared(database, ["/tasks/stream"])
+    (counts,) = rollouts.status("tasks").comparisons
+    assert (counts.compared, counts.failed) == (0, 1)
+
+
+async def test_comparing_goes_on_after_counts_could_not_be_kept(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true, failed = Comparer._write, asyncio.Event()
+
+    def write(*arguments: Any) -> None:
+        if arguments[1] and not failed.is_set():
+            failed.set()
+            raise RuntimeError("the database is in a strange mood")
+        true(*arguments)
+
+    monkeypatch.setattr(Comparer, "_write", write)
+    with sides(monkeypatch, {"stable": lambda _: {}, "candidate": lambda _: {}}):
+        rollouts = Rollouts(database, "vault")
+        rollouts.plan(
+            "tasks", candidate="http://candidate", monolith="http://stable", policy=Policy(), who="ann", why=""
+        )
+        app = Comparer(rollouts, database, "vault").app
+        async with app.router.lifespan_context(app):
+            mirror = httpx2._client.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://mirror")
+            async with asyncio.timeout(60):
+                while not failed.is_set() or not rollouts.status("tasks").comparisons:
+                    await mirror.get("/tasks")
+                    await asyncio.sleep(0.02)
+            await mirror.aclose()
 
 
 async def test_a_side_that_cannot_be_asked_counts_as_failed_and_not_as_the_same(

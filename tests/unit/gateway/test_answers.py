@@ -88,6 +88,20 @@ def test_what_is_kept_has_no_secrets_and_an_end() -> None:
     assert "sha256" in shown(Answer.of(200, [], b"\xff\xfe"))
 
 
+@pytest.mark.parametrize(
+    "value",
+    [{"apiKey": "hidden"}, {"accessToken": "hidden"}, {"tokens": ["hidden"]}, {"credentials": {"user": "hidden"}},
+     {"Client-Secret": "hidden"}, {"password": ["hidden"]}, {"note": "it is weave_ab12_hiddenhiddenhidden"}],
+)  # fmt: skip
+def test_secrets_are_masked_however_they_are_written(value: Any) -> None:
+    assert "hidden" not in shown(answer(value))
+
+
+def test_what_only_looks_like_a_secret_is_shown() -> None:
+    value = {"monkey": "shown", "keys_left": 3, "tokenizer": "shown", "api_key": None, "turkey": "shown"}
+    assert json.loads(shown(answer(value)).partition("\n")[2]) == value
+
+
 def test_routes_are_few() -> None:
     assert route_of("/tasks", "/tasks") == "/tasks"
     assert route_of("/tasks?limit=1", "/tasks") == "/tasks"

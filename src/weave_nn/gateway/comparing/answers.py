@@ -17,10 +17,12 @@ _MOST_DIFFERENCES = 20
 _MOST_BODY_CHARACTERS = 4000
 _MASK = "***"
 _SECRET_NAME = re.compile(
-    r"(^|_|-)(key|token|secret|password|passwd|authorization|cookie|credentials?)s?$", re.IGNORECASE
+    r"(?i:(?:^|[_-])(?:key|token|secret|password|passwd|passphrase|authorization|cookie|credential)s?$)"
+    r"|(?<=[a-z0-9])(?:Key|Token|Secret|Password|Passphrase|Authorization|Cookie|Credential)s?$"
 )
 _SECRET_TEXT = re.compile(
     r"(?i)(\b(?:bearer|basic)\s+)[^\s'\",;]+|(\b[a-z][a-z0-9+.-]*://[^\s/:@'\"]*:)[^\s@'\"]+(?=@)"
+    r"|(\bweave_\w+_)[\w-]{16,}"
 )
 _COMPARED_HEADERS = ("content-type", "etag", "location", "content-range")
 
@@ -133,7 +135,7 @@ def shown(answer: Answer) -> str:
         text = json.dumps(_masked(value), ensure_ascii=False, indent=1)
     else:
         try:
-            text = _SECRET_TEXT.sub(lambda found: (found[1] or found[2]) + _MASK, answer.body.decode())
+            text = _without_secrets(answer.body.decode())
         except UnicodeDecodeError:
             text = f"{len(answer.body)} bytes, sha256 {hashlib.sha256(answer.body).hexdigest()}"
     if len(text) > _MOST_BODY_CHARACTERS:
@@ -145,15 +147,20 @@ def _masked(value: Any) -> Any:
     match value:
         case dict():
             return {
-                name: _MASK if _SECRET_NAME.search(name) and isinstance(each, str) else _masked(each)
+                # Whatever stands there, in lists too; but not whether there is anything.
+                name: _MASK if _SECRET_NAME.search(name) and each not in (None, "", [], {}) else _masked(each)
                 for name, each in value.items()
             }
         case list():
             return [_masked(each) for each in value]
         case str():
-            return _SECRET_TEXT.sub(lambda found: (found[1] or found[2]) + _MASK, value)
+            return _without_secrets(value)
         case _:
             return value
+
+
+def _without_secrets(text: str) -> str:
+    return _SECRET_TEXT.sub(lambda found: (found[1] or found[2] or found[3]) + _MASK, text)
 
 
 _NUMBER = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+")

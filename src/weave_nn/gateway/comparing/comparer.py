@@ -26,7 +26,7 @@ from weave_nn.gateway.places import PREFIXES
 from weave_nn.gateway.repository import Comparison, Mismatch, RolloutRepository
 from weave_nn.gateway.rollout import Rollout
 from weave_nn.gateway.rollouts import Rollouts
-from weave_nn.shared.db import Database
+from weave_nn.shared.db import Database, lock
 from weave_nn.shared.errors import WeaveError
 
 log = structlog.get_logger(__name__)
@@ -64,6 +64,7 @@ class Comparer:
         self._queue: asyncio.Queue[Mirrored] = asyncio.Queue(_QUEUE)
         self._known: tuple[tuple[Rollout, tuple[re.Pattern[str], ...]], ...] = ()
         self._counts: _Counts = Counter()
+        self._routes: dict[int, set[str]] = {}
         self._mismatches: list[tuple[int, Mismatch]] = []
 
     @property
@@ -128,7 +129,7 @@ class Comparer:
         for last in (False, True):
             try:
                 before, candidate, after = await self._ask(client, asked)
-            except (httpx2.HTTPError, ValueError) as error:
+            except (httpx2.HTTPError, ValueError, TimeoutError) as error:
                 log.info("comparing_failed", service=asked.rollout.service, reason=repr(error))
                 self._count(asked, "failed")
                 return
@@ -144,16 +145,21 @@ class Comparer:
             del self._mismatches[:-_QUEUE]
 
     async def _ask(self, client: httpx2.AsyncClient, asked: Mirrored) -> tuple[Answer, Answer, Answer]:
-        """Stable, candidate, stable: what changed in between shows as a difference of stable to itself."""
-        first = await _get(client, asked.rollout.stable, asked)
-        candidate = await _get(client, asked.rollout.candidate, asked)
-        return first, candidate, await _get(client, asked.rollout.stable, asked)
+        """Stable, candidate, stable: what changed in between shows as a difference of stable to itself.
+
+        The whole of it has an end: a stream would occupy us for as long as it says something now and then.
+        """
+        async with asyncio.timeout(3 * _TIMEOUT_SECONDS):
+            first = await _get(client, asked.rollout.stable, asked)
+            candidate = await _get(client, asked.rollout.candidate, asked)
+            return first, candidate, await _get(client, asked.rollout.stable, asked)
 
     def _count(self, asked: Mirrored, outcome: str) -> None:
         route = route_of(asked.target, asked.prefix)
-        routes = {known for rollout, known, _ in self._counts if rollout == asked.rollout.id}
+        routes = self._routes.setdefault(asked.rollout.id, set())
         if route not in routes and len(routes) >= _MOST_ROUTES:
             route = f"{asked.prefix}/…"
+        routes.add(route)
         self._counts[asked.rollout.id, route, outcome] += 1
 
     async def _keep(self) -> None:
@@ -164,9 +170,16 @@ class Comparer:
                 await asyncio.to_thread(self._look)
             except WeaveError as error:
                 log.warning("comparisons_not_kept", reason=str(error))
+            except Exception:
+                # Whatever it is, the next ones are to be kept: without them the guard holds for good.
+                log.exception("comparisons_not_kept")
 
     def _look(self) -> None:
         _, rollouts = self._rollouts.routed()
+        with self._database.read() as work:
+            kept = RolloutRepository(work.session, self._vault_id)
+            known = {each.id: {route.route for route in kept.comparisons(each.id)} for each in rollouts}
+        self._routes = {each: self._routes.get(each, set()) | routes for each, routes in known.items()}
         self._known = tuple((each, tuple(map(pattern, each.policy.ignore))) for each in rollouts)
 
     def _taken(self) -> tuple[_Counts, list[tuple[int, Mismatch]]]:
@@ -178,6 +191,8 @@ class Comparer:
         if not counts:
             return
         with self._database.write(durable=False) as work:
+            # Several gateways add to the same counts.
+            lock(work.session, "gateway comparisons")
             kept = RolloutRepository(work.session, self._vault_id)
             for rollout_id in {each for each, _, _ in counts}:
                 kept.count_comparisons(rollout_id, _of_rollout(counts, rollout_id))
