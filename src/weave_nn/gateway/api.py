@@ -15,9 +15,8 @@ from weave_nn.gateway.places import CONTROL, known_service
 from weave_nn.gateway.repository import Mismatch
 from weave_nn.gateway.rollout import Policy, Rollout
 from weave_nn.gateway.rollouts import Rollouts, Status, Whereabouts, label
-from weave_nn.shared.errors import Unauthenticated
 from weave_nn.shared.http import Authenticator, requires
-from weave_nn.shared.identity import Scope, current_identity, passing
+from weave_nn.shared.identity import Scope, current_identity
 
 CALLER_PATH = "/-/caller"
 LOOK_PATH = "/-/look"
@@ -86,17 +85,14 @@ def internal_router(authenticator: Authenticator, look: Callable[[], None]) -> A
 
 async def _caller(authenticator: Authenticator, request: Request) -> str | None:
     """The user's name as it stands in what is hashed, without the kind; an `Unavailable` is Envoy's to bridge."""
-    scheme, _, credential = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
-        return None
-    identity = await authenticator.authenticate(credential.strip())
+    # The edge has looked at it already, and at on whose behalf one of our services calls.
+    identity = current_identity()
     if identity is None:
+        scheme, _, credential = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            # On a public path nobody has told yet whether it is unknown, or could not be looked for.
+            await authenticator.authenticate(credential.strip())
         return None
-    if identity.kind == "service" and (passed_on := request.headers.get(passing.HEADER)) is not None:
-        try:
-            identity = passing.decode(passed_on)
-        except Unauthenticated:
-            return None
     return label(identity.user or identity.name).removeprefix("user:")
 
 
