@@ -2,6 +2,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import anyio.to_thread
@@ -164,12 +165,29 @@ def test_a_check_that_hangs_is_limited_and_not_started_again(make_client: Any) -
     try:
         begun = time.monotonic()
         assert client.get("/ready").json()["checks"][0]["detail"] == "It did not answer within 0.05 seconds."
-        client.app.state.readiness._known_at = float("-inf")
+        client.app.state.readiness._known_until = float("-inf")
         assert "has not come back" in client.get("/ready").json()["checks"][0]["detail"]
         assert time.monotonic() - begun < 5
         assert len(runs) == 1
     finally:
         release.set()
+
+
+def test_who_waits_for_a_start_is_told_soon_that_it_is_over(make_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock: Any = SimpleNamespace(now=100.0)
+    clock.monotonic = lambda: clock.now
+    monkeypatch.setattr("weave_nn.shared.http.readiness.time", clock)
+    runs: list[float] = []
+
+    def check() -> None:
+        runs.append(clock.now)
+        if clock.now < 101:
+            raise Unavailable("The index is being made.")
+
+    client = make_client(checks=[ReadinessCheck("index", check)])
+    for clock.now in (100.0, 100.05, 100.2, 101.0, 101.4, 101.6):
+        assert (client.get("/ready").status_code == 200) == (clock.now >= 101)
+    assert runs == [100.0, 100.2, 101.0, 101.6]
 
 
 def test_draining_is_not_ready_but_alive(make_client: Any) -> None:
