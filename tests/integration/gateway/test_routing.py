@@ -86,6 +86,10 @@ def test_a_session_stays_in_the_process_that_began_it(stand: Stand) -> None:
         return found
 
     sides = {user: each.body for user, each in began.items()}
+    # Whoever makes up an id moves nowhere by it.
+    for made_up in ("r1.made-up", "r0123456789abcdef.made-up"):
+        users = [user for user, side in sides.items() if side == "stable"]
+        assert {stand.ask("/mcp", user, "POST", Mcp_Session_Id=made_up).body for user in users} == {"stable"}
     assert again(100) == sides
     assert again(10) == sides
     # The services see the ids that they gave.

@@ -55,7 +55,7 @@ function envoy_on_request(handle)
   if PROBES[path] then return end
   local session = headers:get("mcp-session-id")
   if session then
-    local pin, own = session:match("^(r%d+)%.(.+)$")
+    local pin, own = session:match("^(r%x+)%.(.+)$")
     if pin then
       headers:replace("mcp-session-id", own)
       headers:replace("x-weave-pin", pin)

@@ -1,5 +1,6 @@
 """Routes: which request goes to which side."""
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -150,8 +151,9 @@ def _side(side: str, pinned: Rollout | None = None) -> dict[str, Any]:
 
 
 def mark(rollout: Rollout) -> str:
-    """What the ids of the candidate's sessions begin with, towards clients."""
-    return f"r{rollout.id}"
+    """What the ids of the candidate's sessions begin with, towards clients; nobody else can guess it."""
+    digest = hashlib.sha256(rollout.salt.encode()).hexdigest()
+    return f"r{digest[:16]}"
 
 
 def _too_large(body_bytes: int) -> dict[str, Any]:
