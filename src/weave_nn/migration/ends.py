@@ -3,6 +3,7 @@
 import hashlib
 import sqlite3
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from weave_nn.migration.errors import TargetAway
+from weave_nn.shared.db.sqlite import begin_immediate
 
 LOCK_SECONDS = 30.0
 CONNECT_SECONDS = 5
@@ -75,10 +77,21 @@ class Ends:
         connection = self.file
         raw = sqlite_of(connection)
         with connection.begin():
-            raw.execute("BEGIN IMMEDIATE")
+            begin_immediate(raw, wait_seconds=LOCK_SECONDS)
             yield raw
             if not raw.in_transaction:
                 raise RuntimeError("a part of the move has ended the transaction that all of it is made in")
+
+    def lock_seconds(self, *, at_most: float) -> float:
+        """How long a writer of SQLite waits for the lock now; `at_most` is also said of all that takes longer."""
+        raw = sqlite_of(self.file)
+        began = time.monotonic()
+        try:
+            begin_immediate(raw, wait_seconds=at_most)
+        except sqlite3.OperationalError:
+            return at_most
+        raw.execute("ROLLBACK")
+        return time.monotonic() - began
 
     @contextmanager
     def postgres(self, *, snapshot: bool = False) -> Iterator["psycopg.Connection[Any]"]:

@@ -123,6 +123,8 @@ class Forward:
 
     def _backfill(self, rows: int) -> tuple[State, int]:
         with self._ends.postgres() as target:
+            # What a crash of the server takes of this, it takes with the progress that is kept beside it.
+            target.execute("SET LOCAL synchronous_commit = off")
             state = self.without_foreign_keys(target, lock_state(target))
             table = next((each for each in self.tables if state.progress.get(each.name, []) is not None), None)
             if table is None:

@@ -33,6 +33,7 @@ from weave_nn.migration.state import (
 )
 from weave_nn.migration.tables import Kind, MovedTable, quoted
 from weave_nn.shared.db.home import HOME_TABLE
+from weave_nn.shared.db.sqlite import begin_immediate
 
 SHORT_LOG = 200
 ROUNDS = 200
@@ -58,7 +59,6 @@ def cut_over(ends: Ends, forward: Forward, *, limit_seconds: float) -> Switched:
     with ends.postgres() as target:
         state = lock_state(target)
         file = sqlite_of(ends.file)
-        file.execute(f"PRAGMA busy_timeout={int(limit_seconds * 1000)}")
         _begin(file, limit_seconds)
         fenced = time.monotonic()
         try:
@@ -152,7 +152,7 @@ def _shorten(apply: Any, where: str) -> None:
 
 def _begin(file: sqlite3.Connection, limit_seconds: float) -> None:
     try:
-        file.execute("BEGIN IMMEDIATE")
+        begin_immediate(file, wait_seconds=limit_seconds)
     except sqlite3.OperationalError as error:
         raise MoveRefused(
             f"A transaction on SQLite did not end within {limit_seconds} s; it stays the home.", hint="Try again."

@@ -1,6 +1,12 @@
-"""How fast the backfill goes: in chunks of a fraction of a second, and slower when writers would feel it."""
+"""How fast the backfill goes: in chunks of a fraction of a second, and slower when writers would feel it.
+
+What writers wait for SQLite's lock depends on the disk, on how many they are, and on what else the machine does. So it
+is measured after a chunk and after a rest, and only the difference between the two is the backfill's doing: where
+waiting is no shorter after rests, resting would help nobody.
+"""
 
 import time
+from collections import deque
 from statistics import median
 
 from weave_nn.migration.ends import Ends
@@ -12,17 +18,18 @@ KEPT_PROBES = 5
 TOLERATED = 2.0
 TOLERATED_SECONDS = 0.005
 LONGEST_REST_SECONDS = 2.0
+LONGEST_PROBE_SECONDS = 0.05
 
 
 class Throttle:
-    """Chunks that take `CHUNK_SECONDS`, with rests when SQLite's write lock is slower to get than before."""
+    """Chunks that take `CHUNK_SECONDS`, with rests when SQLite's write lock is slower to get than without them."""
 
     def __init__(self, ends: Ends) -> None:
         self._ends = ends
         self.rows = 1_000
         self._last_seconds = 0.0
-        self._baseline = median(self._probe() for _ in range(BASELINE_PROBES))
-        self._probes: list[float] = []
+        self._resting = deque((self._probe() for _ in range(BASELINE_PROBES)), maxlen=BASELINE_PROBES)
+        self._working: deque[float] = deque(maxlen=KEPT_PROBES)
 
     def copied(self, rows: int, seconds: float) -> None:
         """Tell how long a chunk took."""
@@ -32,14 +39,13 @@ class Throttle:
 
     def give_way(self) -> None:
         """Rest, as long as writers wait for it."""
-        self._probes = [*self._probes[1 - KEPT_PROBES :], self._probe()]
-        present = median(self._probes)
-        allowed = TOLERATED * self._baseline + TOLERATED_SECONDS
+        self._working.append(self._probe())
+        present = median(self._working)
+        allowed = TOLERATED * median(self._resting) + TOLERATED_SECONDS
         if present > allowed:
             time.sleep(min(LONGEST_REST_SECONDS, self._last_seconds * min(4.0, present / allowed)))
+            self._resting.append(self._probe())
 
     def _probe(self) -> float:
         """The seconds that a writer waits for the lock now."""
-        began = time.monotonic()
-        with self._ends.writing():
-            return time.monotonic() - began
+        return self._ends.lock_seconds(at_most=LONGEST_PROBE_SECONDS)
