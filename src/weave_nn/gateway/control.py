@@ -263,7 +263,8 @@ class Control:
 
     def _tell(self) -> None:
         self._told_at = time.monotonic()
-        node = Node(self._node, self._edge.place.control, self._version, self._problem, datetime.now(UTC))
+        address, demanded = self._edge.place.control, dict(self._demanded)
+        node = Node(self._node, address, self._version, self._problem, datetime.now(UTC), demanded)
         with self._database.write(durable=False) as work:
             RolloutRepository(work.session, self._vault_id).seen(node)
 

@@ -71,7 +71,7 @@ class VersionRow(Base):
 
 
 class NodeRow(Base):
-    """A gateway process: where it is reached, and which version its Envoy serves."""
+    """A gateway process: where it is reached, which version its Envoy serves, what its environment demands."""
 
     __tablename__ = "gateway_node"
 
@@ -80,6 +80,7 @@ class NodeRow(Base):
     address: Mapped[str] = mapped_column(Text)
     version: Mapped[int] = mapped_column(_SEQUENCE)
     problem: Mapped[str] = mapped_column(Text)
+    demanded: Mapped[dict[str, int]] = mapped_column(JSON)
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

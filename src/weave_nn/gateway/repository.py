@@ -1,7 +1,7 @@
 """The only SQL of the gateway."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,13 +39,17 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A gateway process that was seen lately; `version` is what its Envoy serves."""
+    """A gateway process that was seen lately; `version` is what its Envoy serves.
+
+    `demanded` are the percentages by service that its environment demands.
+    """
 
     node: str
     address: str
     version: int
     problem: str
     seen_at: datetime
+    demanded: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,8 @@ class RolloutRepository:
         if row is None:
             row = NodeRow(vault_id=self._vault_id, node=node.node)
             self._session.add(row)
-        row.address, row.version, row.problem, row.seen_at = node.address, node.version, node.problem, node.seen_at
+        row.address, row.version, row.problem = node.address, node.version, node.problem
+        row.demanded, row.seen_at = node.demanded, node.seen_at
 
     def forget_node(self, node: str) -> None:
         """A gateway process has ended."""
@@ -186,7 +191,7 @@ class RolloutRepository:
         rows = self._session.scalars(
             select(NodeRow).where(NodeRow.vault_id == self._vault_id, NodeRow.seen_at >= now - within)
         )
-        return [Node(row.node, row.address, row.version, row.problem, row.seen_at) for row in rows]
+        return [Node(row.node, row.address, row.version, row.problem, row.seen_at, row.demanded) for row in rows]
 
     def keep_window(self, rollout_id: int, window: Window) -> None:
         """Keep what the guard saw."""

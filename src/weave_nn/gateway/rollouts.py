@@ -37,6 +37,8 @@ class Status:
     history: tuple[Change, ...]
     nodes: tuple[Node, ...]
     version: int
+    demanded: int | None
+    """The percentage that the environment of the gateways demands, whatever was commanded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +201,15 @@ class Rollouts:
         with self._database.read() as work:
             rollouts = RolloutRepository(work.session, self._vault_id)
             found = _found(rollouts, service)
+            nodes = rollouts.nodes(now=now, within=timedelta(seconds=NODE_SECONDS))
             return Status(
                 rollout=found,
                 window=rollouts.window(found.id),
                 comparisons=tuple(rollouts.comparisons(found.id)),
                 history=tuple(rollouts.history(service, _LINES)),
-                nodes=tuple(rollouts.nodes(now=now, within=timedelta(seconds=NODE_SECONDS))),
+                nodes=tuple(nodes),
                 version=rollouts.version(),
+                demanded=self._demanded(service, nodes),
             )
 
     def require_none_under_way(self, service: str) -> None:
@@ -236,8 +240,14 @@ class Rollouts:
 
     def where(self, user: str) -> list[Whereabouts]:
         """For each service that was ever extracted, the side that `user` (a name, without prefix) is on."""
-        _, rollouts = self.routed()
-        return [whereabouts(each, user, self._overrides.get(each.service)) for each in rollouts]
+        nodes, (_, rollouts) = self.nodes(), self.routed()
+        return [whereabouts(each, user, self._demanded(each.service, nodes)) for each in rollouts]
+
+    def _demanded(self, service: str, nodes: list[Node]) -> int | None:
+        """What the gateways' environment demands; where none runs, what ours would if it were one."""
+        if not nodes:
+            return self._overrides.get(service)
+        return min((node.demanded[service] for node in nodes if service in node.demanded), default=None)
 
     def _change(
         self,

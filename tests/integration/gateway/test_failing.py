@@ -18,6 +18,7 @@ from integration.gateway.stand import Stand, wait_until
 from weave_nn.gateway.envoy import rendering
 from weave_nn.gateway.envoy.files import write
 from weave_nn.gateway.rollout import State, StepRefused, share
+from weave_nn.gateway.rollouts import Rollouts
 from weave_nn.shared.bus.models import outbox
 
 USERS = [f"u{number}" for number in range(40)]
@@ -313,3 +314,7 @@ def test_zero_in_the_environment_takes_everybody_home_whatever_was_commanded(sta
     stand.make(tasks=0)
     stand.control.start()
     assert {stand.ask("/tasks/1", user).body for user in USERS} == {"stable"}
+    # Whoever asks where somebody is knows it too, whatever their own environment says.
+    assert stand.rollouts.status("tasks").demanded == 0
+    for asking in (stand.rollouts, Rollouts(stand.database, "vault", {"tasks": 100})):
+        assert asking.where("u1")[0].side == "stable"

@@ -77,6 +77,7 @@ def _create_nodes() -> None:
         sa.Column("address", sa.Text, nullable=False),
         sa.Column("version", _SEQUENCE, nullable=False),
         sa.Column("problem", sa.Text, nullable=False),
+        sa.Column("demanded", sa.JSON, nullable=False),
         sa.Column("seen_at", UtcDateTime, nullable=False),
         sa.PrimaryKeyConstraint("vault_id", "node", name="pk_gateway_node"),
     )

@@ -80,19 +80,19 @@ def _show_states(here: Opened, names: list[str], *, as_json: bool | None, clear:
     if not found:
         typer.echo("Nothing has been extracted. Begin with `weave extract SERVICE`.")
     for each in found:
-        _show_state(each, here.settings.rollout_overrides([each.rollout.service]).get(each.rollout.service))
+        _show_state(each)
 
 
-def _show_state(status: "Status", override: int | None) -> None:
+def _show_state(status: "Status") -> None:
     from weave_nn.gateway.rollout import BUCKETS, next_step, share
 
     rollout, seen = status.rollout, status.window.seen if status.window else {}
     typer.echo(f"{rollout.service}: {rollout.state} since {rollout.stepped_at:%F %T} UTC (rollout {rollout.id})")
     if rollout.reason:
         typer.echo(f"  because    {printable(rollout.reason)}")
-    if override is not None:
-        typer.echo(f"  overridden the environment demands {override} %")
-    candidate = share(rollout, override)
+    if status.demanded is not None:
+        typer.echo(f"  overridden the gateway's environment demands {status.demanded} %")
+    candidate = share(rollout, status.demanded)
     rows = [
         _side("stable", rollout.stable, BUCKETS - candidate, seen.get("stable", {})),
         _side("candidate", rollout.candidate, candidate, seen.get("candidate", {})),
