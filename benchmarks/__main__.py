@@ -6,11 +6,14 @@ names a folder of notes to measure on as well; only a copy of it is touched, and
 
 import argparse
 import importlib
+import logging
 import os
 import pkgutil
 import sys
 import traceback
 from pathlib import Path
+
+import structlog
 
 from benchmarks import machine
 from benchmarks.report import Benchmark, Options, markdown
@@ -48,6 +51,8 @@ def _found() -> dict[str, Benchmark]:
 
 def _run(benchmark: Benchmark, options: Options, *, write: bool) -> int:
     print(f"==> {benchmark.name}", file=sys.stderr)
+    # What the measured parts log is not what is asked for here.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     where = machine.description()
     parts = [f"## {benchmark.name}", f"Measured on {where}."]
     print(*parts, sep="\n\n")

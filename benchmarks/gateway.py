@@ -6,6 +6,7 @@ the gateway. Everything runs in one run on one machine: compare the rows with ea
 
 import asyncio
 import http.client
+import os
 import shutil
 import subprocess
 import tempfile
@@ -331,7 +332,8 @@ def _stand(folder: Path) -> Iterator[_Stand]:
         rollouts, database, vault_id="vault", node="bench", edge=Edge(place=place), folder=folder / "envoy", envoy=envoy
     )
     try:
-        control.start()
+        with _told_to(folder / "envoy.log"):
+            control.start()
         yield _Stand(
             rollouts, control, ports["front"], ports["stable"], ports["candidate"], ports["plain"], mode,
             plain_pid=proxies[-1].pid, envoy_pid=envoy.pid,
@@ -342,6 +344,19 @@ def _stand(folder: Path) -> Iterator[_Stand]:
             proxy.terminate()
             proxy.wait()
         database.close()
+
+
+@contextmanager
+def _told_to(file: Path) -> Iterator[None]:
+    """What a process that is started meanwhile says on its standard error goes to `file`."""
+    kept = os.dup(2)
+    try:
+        with file.open("ab") as log:
+            os.dup2(log.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _configurations(ports: dict[str, int], mode: Path) -> dict[str, str]:
