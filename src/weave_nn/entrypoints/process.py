@@ -39,6 +39,9 @@ PARTS = {
 """Everything that a process may be made of, by name."""
 
 
+NOTHING: frozenset[str] = frozenset()
+
+
 class Process:
     """A process with some of `PARTS`. `start` before serving `app`; `stop` afterwards, also when `start` failed.
 
@@ -69,6 +72,8 @@ class Process:
             Worker(runtime.database, runtime.bus, subscriptions, vault_id=runtime.vault_id) if subscriptions else None
         )
         self._relay = Relay(runtime.database, runtime.bus) if RELAY.name in parts else None
+        # Behind a gateway, what agents ask goes where it sends everybody, also from a process that has it all.
+        self.asked_by_tools = self.contracts if settings.gateway_url is None else Contracts(runtime, SERVICES, NOTHING)
         self.mcp = self._mcp_server() if MCP.name in parts else None
         singles = [(Single(runtime.leases, each.name, each.make), each) for each in self._alone()]
         self._to_start = self._background([single for single, _ in singles])
@@ -102,13 +107,14 @@ class Process:
         """Finish what is in flight, the last begun first, and close what was opened."""
         while self._started:
             self._started.pop().stop()
+        self.asked_by_tools.close()
         self.contracts.close()
         self.runtime.close()
 
     def _mcp_server(self) -> "VaultServer":
         from weave_nn.entrypoints.mcp_face import mcp_server  # noqa: PLC0415 - only where the part is wanted
 
-        return mcp_server(self.runtime, self.contracts)
+        return mcp_server(self.runtime, self.asked_by_tools)
 
     def _mcp_face(self) -> "McpFace | None":
         if self.mcp is None:
