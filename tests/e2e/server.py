@@ -102,7 +102,7 @@ class Server:
         """End it as a user would; the highest exit code."""
         for process in self.processes.values():
             process.send_signal(signal.SIGTERM)
-        return max(self.processes.pop(name).wait(30) for name in list(self.processes))
+        return max(self.processes.pop(name).wait(START_SECONDS) for name in list(self.processes))
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.request("GET", path, None, **headers)

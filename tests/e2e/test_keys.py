@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from e2e.clients import MODES, call, failing, over_http
-from e2e.server import WEAVE, Server, wait_until
+from e2e.server import START_SECONDS, WEAVE, Server, wait_until
 
 NOT_FOUND, UNAUTHORIZED = 404, 401
 INITIALIZE = {
@@ -23,7 +23,7 @@ CALL = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "l
 def keys(server: Server, *arguments: str) -> Any:
     command = [str(WEAVE), "keys", *arguments]
     environment = {**server.env, "WEAVE_VAULT": str(server.vault)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=START_SECONDS, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -17,7 +17,7 @@ held = threading.Event()
 def hold() -> str:
     """Answer when /release is called."""
     print("held", flush=True)  # noqa: T201 - the test waits for this line
-    held.wait(10)
+    held.wait(60)
     return "released"
 
 
