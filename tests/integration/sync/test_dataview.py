@@ -43,6 +43,12 @@ def test_tables(examples: SyncContract, query: str, expected: list[tuple[str, di
     assert [(each.path, each.result) for each in examples.query_table(query)] == expected
 
 
+def test_numbers_may_be_long(examples: SyncContract) -> None:
+    number = "9" * 400
+    assert examples.query_table(f'TABLE rating FROM "Notes" WHERE rating < {number}')
+    assert examples.query_table(f"TABLE rating LIMIT {number}")
+
+
 def test_the_query_for_recent_changes_that_clients_send(examples: SyncContract) -> None:
     query = "TABLE file.mtime\nWHERE file.mtime >= date(today) - dur(9999 days)\nSORT file.mtime DESC\nLIMIT 10\n"
     found = examples.query_table(query)
@@ -62,6 +68,7 @@ def test_the_query_for_recent_changes_that_clients_send(examples: SyncContract) 
         ("TABLE regexreplace(a, b)", "'regexreplace' is not supported"),
         ("TABLE file.inlinks", "'file.inlinks' is not supported"),
         ("TABLE x WHERE", "ends too early"),
+        ("TABLE x AS", "AS needs a name"),
         ("TABLE dur(7 moons)", "not a unit of time"),
         ("TABLE x WHERE y = §", "is not understood"),
         ("TABLE " + "(" * 40 + "x" + ")" * 40, "nested deeper"),

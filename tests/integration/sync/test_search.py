@@ -172,3 +172,9 @@ def test_plain_search_takes_words_as_they_are(examples: SyncContract) -> None:
     assert {match.source for match in hit.matches} == {"content", "filename"}
     assert examples.search_plain("tag:boat -x") == ()
     assert examples.search_plain("  ") == ()
+
+
+@pytest.mark.parametrize("query", ["modified:<9999", "created:>0001", f"size:<{'9' * 400}", "modified:>9999y"])
+def test_what_no_file_can_be_beyond_is_compared_with_all_the_same(examples: SyncContract, query: str) -> None:
+    assert len(examples.search(query, limit=5).hits) == 5
+    assert not examples.search(f"-({query})").hits

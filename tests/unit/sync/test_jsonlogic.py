@@ -62,6 +62,7 @@ def test_operators(logic: Any, result: Any) -> None:
         ({"/": [1, 0]}, "cannot take"),
         ({"+": ["a", 1]}, "cannot take"),
         ({"in": ["a"]}, "cannot take"),
+        ({"cat": ["\ud800", "a"]}, "no whole character"),
     ],
 )
 def test_what_cannot_be_evaluated_is_named(logic: Any, says: str) -> None:
@@ -78,6 +79,31 @@ def test_nesting_and_time_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonlogic, "TIME_LIMIT_SECONDS", 0.2)
     with pytest.raises(ExpressionRefused, match="longer than"):
         JsonLogic({"regexp": ["^(a|aa)+$", "a" * 60 + "!"]}).evaluate({})
+
+
+ACCUMULATED = {"var": "accumulator"}
+
+
+@pytest.mark.parametrize("doubled", [{"cat": [ACCUMULATED] * 2}, {"merge": [ACCUMULATED] * 2}, [ACCUMULATED] * 2])
+def test_what_grows_with_every_step_is_refused_before_it_fills_the_memory(doubled: Any) -> None:
+    with pytest.raises(ExpressionRefused, match="larger than"):
+        JsonLogic({"reduce": [list(range(60)), doubled, "ab"]}).evaluate(NOTE)
+
+
+def test_lists_in_lists_are_within_the_time_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jsonlogic, "TIME_LIMIT_SECONDS", 0.2)
+    numbers = list(range(1000))
+    logic: Any = {"var": ""}
+    for _ in range(4):
+        logic = {"some": [numbers, {"<": [logic, 0]}]}
+    with pytest.raises(ExpressionRefused, match="longer than"):
+        JsonLogic(logic).evaluate(NOTE)
+
+
+@pytest.mark.parametrize("operator", ["reduce", "map", "filter", "all", "some", "none", "if", "and", "or"])
+def test_operators_without_all_of_their_operands_give_something(operator: str) -> None:
+    for given in ([], [[1, 2]]):
+        JsonLogic({operator: given}).evaluate(NOTE)
 
 
 def test_knows_what_it_looks_at() -> None:

@@ -21,6 +21,7 @@ from weave_nn.services.sync.contract.query import (
 )
 
 NOW = datetime(2026, 3, 15, 12, 0, tzinfo=UTC)
+HIGHEST = 2**63 - 1
 DAY = 86_400 * 1_000_000_000
 
 
@@ -82,6 +83,11 @@ def at(iso: str) -> int:
         ("https://example.org", Text("https://example.org")),
         ("note: text", And((Text("note"), Text("text")))),
         ("日本語 -tag:仕事", And((Text("日本語"), Not(Tagged("仕事"))))),
+        ("modified:<=9999", Stat("modified", "<", HIGHEST)),
+        ("modified:>9999-12-31", Stat("modified", ">=", HIGHEST)),
+        ("created:<0001", Stat("created", "<", -HIGHEST)),
+        ("created:>=9999y", Stat("created", ">=", -HIGHEST)),
+        (f"size:<{'9' * 400}", Stat("size", "<", HIGHEST // 2)),
         ("a -- b", And((Text("a"), Text("--"), Text("b")))),
         ('"" a', Text("a")),
         ("() a", Text("a")),
@@ -114,6 +120,7 @@ def test_means(query: str, meaning: object) -> None:
         ("x" * 1001, 1000, "longer than"),
         ("(" * 17 + "a" + ")" * 17, 17, "deeper"),
         ("-(" * 30 + "a" + ")" * 30, 16, "deeper"),
+        ("a tag:\udcff", 6, "no whole character"),
         ("a " * (CONDITION_LIMIT + 1), 2 * CONDITION_LIMIT, "more than"),
     ],
 )

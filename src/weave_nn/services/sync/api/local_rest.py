@@ -112,7 +112,7 @@ def _evaluated(contract: SyncContract, body: bytes, content_type: str) -> Any:
         case "application/vnd.olrapi.jsonlogic+json":
             try:
                 logic = json.loads(body)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ExpressionRefused(f"The body is not JSON: {error}.") from error
             return contract.evaluate_logic(logic, limit=_LIMIT)
         case "application/vnd.olrapi.dataview.dql+txt":

@@ -33,6 +33,7 @@ QUERY_LIMIT_CHARS = 1000
 CONDITION_LIMIT = 64
 NESTING_LIMIT = 16
 
+_HALF = re.compile("[\ud800-\udfff]")
 _SPACE = re.compile(r"\s*")
 _WORD = re.compile(r'[^\s()"]+')
 _FIELD = re.compile(r"([^\W\d_][\w.-]*):")
@@ -56,6 +57,9 @@ def parse(query: str, now: datetime) -> Condition:
         raise QueryRefused(
             query[:QUERY_LIMIT_CHARS], QUERY_LIMIT_CHARS, 1, f"The query is longer than {QUERY_LIMIT_CHARS} characters"
         )
+    if half := _HALF.search(query):
+        shown = query.encode(errors="replace").decode()
+        raise QueryRefused(shown, half.start(), 1, "This is no whole character", hint="Send the query in UTF-8.")
     return _Parser(query, now).parse()
 
 

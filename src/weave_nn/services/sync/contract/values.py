@@ -1,7 +1,7 @@
 """Values of the query language: numbers, dates, sizes, and comparisons of them."""
 
 import re
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import get_args
 
 from weave_nn.services.sync.contract.query import Literally, Operator
@@ -13,6 +13,8 @@ _AGO = re.compile(r"(\d{1,4})(d|w|m|y)")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(b|k|kb|m|mb)?", re.IGNORECASE)
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 _BYTES = {"": 1, "b": 1, "k": 1024, "kb": 1024, "m": 1024**2, "mb": 1024**2}
+# What the databases can compare a column with.
+_HIGHEST = 2**63 - 1
 _NAMED_DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
 
 
@@ -36,7 +38,8 @@ def iso_date(text: str, now: datetime) -> str | None:
     if text in _NAMED_DAYS:
         return (now.date() + timedelta(days=_NAMED_DAYS[text])).isoformat()
     if ago := _AGO.fullmatch(text):
-        return (now.date() - timedelta(days=int(ago[1]) * _DAYS[ago[2]])).isoformat()
+        days = int(ago[1]) * _DAYS[ago[2]]
+        return (now.date() - timedelta(days=min(days, (now.date() - date.min).days))).isoformat()
     if found := _DATE.fullmatch(text):
         try:
             datetime.fromisoformat(f"{found[1]}-{found[2] or '01'}-{found[3] or '01'}T{found[4] or '00:00'}")
@@ -47,28 +50,37 @@ def iso_date(text: str, now: datetime) -> str | None:
 
 
 def instants(iso: str, now: datetime) -> tuple[int, int]:
-    """The first instant that an ISO date covers and the first one after it, in nanoseconds, in the zone of `now`."""
-    if "T" in iso:
-        start = datetime.fromisoformat(iso).replace(tzinfo=now.tzinfo)
-        return _nanoseconds(start), _nanoseconds(start + timedelta(seconds=60 if iso.count(":") == 1 else 1))
-    parts = [int(part) for part in iso.split("-")]
-    year, month, day = parts[0], parts[1] if len(parts) > 1 else 1, parts[2] if len(parts) > 2 else 1
-    first = date(year, month, day)
-    match len(parts):
-        case 1:
-            after = date(year + 1, 1, 1)
-        case 2:
-            after = (first + timedelta(days=31)).replace(day=1)
-        case _:
-            after = first + timedelta(days=1)
-    return tuple(_nanoseconds(datetime.combine(each, time(), now.tzinfo)) for each in (first, after))  # type: ignore[return-value]  # two in, two out
+    """The first instant that an ISO date covers and the first one after it, in nanoseconds, in the zone of `now`.
+
+    What lies beyond the times that a file can have is given as the first or the last of these.
+    """
+    first = datetime.fromisoformat(iso if "-" in iso[5:] else f"{iso}-01" if "-" in iso else f"{iso}-01-01")
+    start = first.replace(tzinfo=now.tzinfo)
+    try:
+        after = _nanoseconds(_after(start, iso))
+    except (OverflowError, ValueError):
+        # The calendar ends with the year 9999.
+        after = _HIGHEST
+    return _nanoseconds(start), after
 
 
 def size_bytes(text: str) -> int | None:
     """The bytes that `500`, `10kb` or `1.5M` name, or None."""
     found = _SIZE.fullmatch(text)
-    return int(float(found[1]) * _BYTES[(found[2] or "").lower()]) if found else None
+    return int(min(float(found[1]) * _BYTES[(found[2] or "").lower()], _HIGHEST // 2)) if found else None
+
+
+def _after(start: datetime, iso: str) -> datetime:
+    if "T" in iso:
+        return start + timedelta(seconds=60 if iso.count(":") == 1 else 1)
+    match iso.count("-"):
+        case 0:
+            return start.replace(year=start.year + 1)
+        case 1:
+            return (start + timedelta(days=31)).replace(day=1)
+        case _:
+            return start + timedelta(days=1)
 
 
 def _nanoseconds(instant: datetime) -> int:
-    return int(instant.timestamp()) * 1_000_000_000
+    return max(-_HIGHEST, min(int(instant.timestamp()) * 1_000_000_000, _HIGHEST))

@@ -4,6 +4,7 @@ Written here, since none of the packages is both maintained and open to further 
 client and is evaluated for every note: its depth and its patterns' time are bounded.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
@@ -17,7 +18,11 @@ from weave_nn.services.sync.contract.errors import ExpressionRefused
 
 NESTING_LIMIT = 40
 TIME_LIMIT_SECONDS = 10.0
+SIZE_LIMIT = 1_000_000
+"""How large a value may become that an expression puts together: in characters and elements, of all that it holds."""
+
 _PATTERN_LIMIT_CHARS = 1000
+_HALF = re.compile("[\ud800-\udfff]")
 _ABSENT = object()
 _Evaluate = Callable[[Any, Any], Any]
 
@@ -54,11 +59,12 @@ class JsonLogic:
 
     def evaluate(self, data: Any) -> Any:
         """The value of the expression; raises `ExpressionRefused` where an operator cannot take its operands."""
-        if time.monotonic() > self._deadline:
-            raise _too_slow()
         return self._value(self._logic, data)
 
     def _value(self, logic: Any, data: Any) -> Any:
+        # Lists in lists multiply the work, so that it is not enough to look at the clock once for each note.
+        if time.monotonic() > self._deadline:
+            raise _too_slow()
         if isinstance(logic, list):
             return [self._value(each, data) for each in logic]
         if not isinstance(logic, dict) or len(logic) != 1:
@@ -117,10 +123,26 @@ def _truths(value: _Evaluate, operands: list[Any], data: Any) -> list[bool]:
 
 def _reduce(value: _Evaluate, operands: list[Any], data: Any) -> Any:
     items = value(operands[0], data) if operands else None
+    rule = operands[1] if len(operands) > 1 else None
     result = value(operands[2], data) if len(operands) > 2 else None
     for item in items if isinstance(items, list) else []:
-        result = value(operands[1], {"current": item, "accumulator": result})
+        # A rule that doubles what it is given needs few steps to fill the memory.
+        (result,) = _bounded([value(rule, {"current": item, "accumulator": result})])
     return result
+
+
+def _bounded(values: list[Any]) -> list[Any]:
+    """The values; refused when all that they hold is larger than `SIZE_LIMIT`."""
+    size = 0
+    waiting = list(values)
+    while waiting:
+        each = waiting.pop()
+        size += len(each) + 1 if isinstance(each, str | list | dict) else 1
+        if size > SIZE_LIMIT:
+            raise ExpressionRefused(f"The expression makes something larger than {SIZE_LIMIT} characters or elements.")
+        if isinstance(each, list | dict):
+            waiting += each.values() if isinstance(each, dict) else each
+    return values
 
 
 _LAZY: Mapping[str, Callable[[_Evaluate, list[Any], Any], Any]] = {
@@ -140,6 +162,8 @@ _LAZY: Mapping[str, Callable[[_Evaluate, list[Any], Any], Any]] = {
 def _check(logic: Any, depth: int) -> None:
     if depth > NESTING_LIMIT:
         raise ExpressionRefused(f"The expression is nested deeper than {NESTING_LIMIT}.")
+    if isinstance(logic, str) and _HALF.search(logic):
+        raise ExpressionRefused(f"{logic!a:.100} holds what is no whole character.")
     if isinstance(logic, dict) and len(logic) == 1:
         (operator,) = logic
         known = {*_LAZY, *_EAGER, *_ABOUT_DATA, "regexp"}
@@ -265,8 +289,10 @@ _EAGER: Mapping[str, Callable[[list[Any]], Any]] = {
     "/": lambda values: _number(_number(values[0]) / _number(values[1])),
     "%": lambda values: _number(values[0]) % _number(values[1]),
     "in": _contains,
-    "cat": lambda values: "".join(map(_text, values)),
-    "merge": lambda values: [item for value in values for item in (value if isinstance(value, list) else [value])],
+    "cat": lambda values: "".join(map(_text, _bounded(values))),
+    "merge": lambda values: [
+        item for value in _bounded(values) for item in (value if isinstance(value, list) else [value])
+    ],
     "substr": _substring,
     "glob": _glob,
 }

@@ -8,6 +8,8 @@ from weave_nn.services.sync.contract.errors import ExpressionRefused
 
 QUERY_LIMIT_CHARS = 4000
 NESTING_LIMIT = 30
+_LONGEST_LIMIT = 1_000_000
+_WHOLE_DIGITS = 18
 FUNCTIONS = frozenset(
     {"contains", "date", "default", "dur", "icontains", "length", "lower", "startswith", "endswith", "upper"}
 )
@@ -134,7 +136,7 @@ class _Parser:
             elif self.word("SORT"):
                 order += self.order()
             elif self.word("LIMIT"):
-                limit = int(float(self.take("number").text))
+                limit = int(min(float(self.take("number").text), _LONGEST_LIMIT))
             else:
                 raise self.refusal(f"{self.now.text!r} is not understood here")
         return Table(tuple(columns), source, tuple(conditions), tuple(order), limit)
@@ -147,6 +149,8 @@ class _Parser:
             name = self.query[start : self.tokens[self.position - 1].end]
             if self.word("AS"):
                 token = self.now
+                if token.kind not in {"name", "text", "number", "tag"}:
+                    raise self.refusal("AS needs a name after it")
                 name = _unquoted(token.text)
                 self.position += 1
             columns.append(Column(name, expression))
@@ -252,7 +256,8 @@ class _Parser:
                 return Value(_unquoted(token.text))
             case "number":
                 self.position += 1
-                return Value(float(token.text) if "." in token.text else int(token.text))
+                whole = "." not in token.text and len(token.text) <= _WHOLE_DIGITS
+                return Value(int(token.text) if whole else float(token.text))
             case "tag":
                 self.position += 1
                 return Value(token.text)
