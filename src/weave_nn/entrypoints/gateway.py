@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ log = structlog.get_logger(__name__)
 
 _ASK_SECONDS = 10.0
 _COMPARER_STOP_SECONDS = 5.0
+_COMPARER_AGAIN_SECONDS = 1.0
 _HERE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -101,18 +103,17 @@ class Gateway:
     envoy: EnvoyProcess
     app: FastAPI
     _comparer: subprocess.Popen[bytes] | None = field(default=None)
+    _comparing: threading.Thread | None = field(default=None)
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _guard: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
         """Start the comparer and Envoy, and take over the front door's port from a monolith that serves there.
 
         Raises `Unavailable` and the like with one clear line; then nothing runs that did not run before.
         """
-        self._comparer = subprocess.Popen(
-            [sys.executable, "-m", "weave_nn.entrypoints.comparer"],
-            env={**os.environ, **_environment(self.settings, self.instance)},
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self._comparing = threading.Thread(target=self._compare, name="gateway-comparer", daemon=True)
+        self._comparing.start()
         served_by = None if self.envoy.admin.ready() else self._monolith_at_the_door()
         if served_by is not None:
             port = urlsplit(self.settings.monolith_url).port or 80
@@ -127,15 +128,34 @@ class Gateway:
 
     def stop(self) -> None:
         """End Envoy after what is in flight, and the comparer."""
+        self._stopping.set()
         self.control.stop()
-        if self._comparer is not None:
-            self._comparer.terminate()
-            try:
-                self._comparer.wait(_COMPARER_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
+        if self._comparing is not None:
+            with self._guard:
+                if self._comparer is not None:
+                    self._comparer.terminate()
+            self._comparing.join(_COMPARER_STOP_SECONDS)
+            if self._comparing.is_alive() and self._comparer is not None:
                 self._comparer.kill()
-                self._comparer.wait()
+                self._comparing.join()
         self.database.close()
+
+    def _compare(self) -> None:
+        """Keep a comparer running: while there is none, nothing is compared and every step holds."""
+        while True:
+            with self._guard:
+                if self._stopping.is_set():
+                    return
+                self._comparer = subprocess.Popen(
+                    [sys.executable, "-m", "weave_nn.entrypoints.comparer"],
+                    env={**os.environ, **_environment(self.settings, self.instance)},
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            code = self._comparer.wait()
+            if not self._stopping.is_set():
+                log.error("comparer_ended", code=code, next="starting it again")
+                self._stopping.wait(_COMPARER_AGAIN_SECONDS)
 
     def _shares_the_door(self) -> bool:
         """Whether the monolith, at its own address, says that it listens on this machine's front door as well."""

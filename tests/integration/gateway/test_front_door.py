@@ -1,4 +1,4 @@
-"""A gateway that comes again after its predecessor was killed in the middle of taking the port over."""
+"""How a gateway starts: beside a port that its predecessor left shared, and with a comparer that is there."""
 
 import socket
 import sys
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from integration.gateway.stand import wait_until
 from ports import free_port
 from weave_nn.entrypoints import gateway as composing
 from weave_nn.shared.http import StaticKey, listen, serve
@@ -40,16 +41,42 @@ def instance() -> Any:
     )
 
 
-def started(front: int, monolith: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start a gateway whose Envoy serves already; nothing else of it is real."""
-    monkeypatch.setattr("weave_nn.entrypoints.gateway.subprocess.Popen", lambda *_arguments, **_options: None)
+class Comparer:
+    """A process that ends when it is told to."""
+
+    def __init__(self) -> None:
+        self.ended = threading.Event()
+        self.terminate = self.kill = self.ended.set
+
+    def wait(self) -> int:
+        self.ended.wait()
+        return 1
+
+
+def started(front: int, monolith: int, monkeypatch: pytest.MonkeyPatch) -> list[Comparer]:
+    """Start a gateway whose Envoy serves already, and stop it; the comparers that it started."""
+    comparers: list[Comparer] = []
+
+    def process(*_arguments: object, **_options: object) -> Comparer:
+        comparers.append(Comparer())
+        return comparers[-1]
+
+    monkeypatch.setattr("weave_nn.entrypoints.gateway.subprocess.Popen", process)
+    monkeypatch.setattr(composing, "_COMPARER_AGAIN_SECONDS", 0.01)
     settings: Any = SimpleNamespace(
         host="127.0.0.1", port=front, monolith_url=f"http://127.0.0.1:{monolith}", gateway_comparer_port=1
     )
     envoy: Any = SimpleNamespace(admin=SimpleNamespace(ready=lambda: True), workers=1)
-    control: Any = SimpleNamespace(start=lambda: None)
+    control: Any = SimpleNamespace(start=lambda: None, stop=lambda: None)
+    database: Any = SimpleNamespace(close=lambda: None)
     nothing: Any = None
-    composing.Gateway(settings, instance(), nothing, control, envoy, nothing).start()
+    gateway = composing.Gateway(settings, instance(), database, control, envoy, nothing)
+    gateway.start()
+    wait_until(lambda: comparers)
+    comparers[0].ended.set()
+    wait_until(lambda: len(comparers) == 2)
+    gateway.stop()
+    return comparers
 
 
 def ports(port: int) -> object:
@@ -77,3 +104,10 @@ def test_a_port_that_is_shared_still_is_taken_over_by_the_next_gateway(
 def test_a_monolith_that_has_one_port_keeps_it(front: int, monkeypatch: pytest.MonkeyPatch) -> None:
     started(free_port(), front, monkeypatch)
     assert ports(front) == [front]
+
+
+def test_a_comparer_that_ends_is_started_again_until_the_gateway_stops(
+    front: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comparers = started(free_port(), front, monkeypatch)
+    assert [each.ended.is_set() for each in comparers] == [True, True]

@@ -145,7 +145,13 @@ class EnvoyProcess:
                 f"Another Envoy answers on the admin port, with {running}.",
                 hint="Stop it, or choose another port with WEAVE_GATEWAY_ADMIN_PORT.",
             )
-        self.pid = int((self._folder / _PID_FILE).read_text(encoding="ascii"))
+        try:
+            self.pid = int((self._folder / _PID_FILE).read_text(encoding="ascii"))
+        except (OSError, ValueError) as error:
+            raise Unavailable(
+                f"Envoy serves {self._boot} already, and {self._folder / _PID_FILE} does not say as which process.",
+                hint="End that Envoy, and start the gateway again.",
+            ) from error
         return True
 
     def _launched(self) -> int:
