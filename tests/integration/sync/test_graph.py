@@ -2,6 +2,7 @@ import pytest
 
 from integration.sync.conftest import Ask
 from weave_nn.services.sync.contract import SyncContract
+from weave_nn.shared.cursors import make_cursor
 from weave_nn.shared.errors import InvalidInput
 from weave_nn.vault.errors import NoteNotFound
 
@@ -76,6 +77,23 @@ def test_the_whole_graph_in_parts(ask: Ask) -> None:
             break
     assert nodes == ["A.md", "B.md", "C.md", "D.md", "E.md", "far/F.md", "pic.png"]
     assert edges == [("A.md", "B.md"), ("B.md", "C.md"), ("C.md", "D.md"), ("far/F.md", "pic.png")]
+
+
+def test_parts_of_the_graph_hold_every_note_once_though_others_come_and_go(ask: Ask) -> None:
+    contract = ask(CHAIN)
+    part = contract.read_graph(limit=2)
+    contract = ask({"0.md": "[[A]]", "A.md": "[[B]] and more"})
+    found = [node.path for node in part.nodes]
+    while part.next_cursor is not None:
+        part = contract.read_graph(limit=2, cursor=part.next_cursor)
+        found += [node.path for node in part.nodes]
+    assert found == ["A.md", "B.md", "C.md", "D.md", "E.md", "far/F.md", "pic.png"]
+
+
+@pytest.mark.parametrize("made_up", ["\0", 3, None])
+def test_a_made_up_cursor_of_the_graph_is_refused(ask: Ask, made_up: str | int | None) -> None:
+    with pytest.raises(InvalidInput, match="does not belong"):
+        ask({"A.md": ""}).read_graph(cursor=make_cursor(("graph",), made_up))
 
 
 def test_tags_roll_up(ask: Ask) -> None:

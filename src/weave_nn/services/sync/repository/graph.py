@@ -144,13 +144,11 @@ class GraphReader:
             found.update(self._session.scalars(select(NoteRow.id).where(NoteRow.id.in_(part))))
         return found
 
-    def node_page(self, *, limit: int, offset: int) -> list[StoredNode]:
-        """Notes, and other files that are linked to, by path."""
+    def node_page(self, *, limit: int, after: str) -> list[StoredNode]:
+        """Notes, and other files that are linked to, by path, those that come after this one."""
         linked = select(LinkRow.target_id).where(LinkRow.target_id.is_not(None))
-        query = self._nodes().where(or_(FileRow.is_note, FileRow.id.in_(linked)))
-        return [
-            StoredNode(*row) for row in self._session.execute(query.order_by(FileRow.path).limit(limit).offset(offset))
-        ]
+        query = self._nodes().where(FileRow.path > after, or_(FileRow.is_note, FileRow.id.in_(linked)))
+        return [StoredNode(*row) for row in self._session.execute(query.order_by(FileRow.path).limit(limit))]
 
     def unresolved(self, *, limit: int, offset: int) -> list[tuple[str, str, int]]:
         """Missing targets: key, one of the spellings, number of links."""

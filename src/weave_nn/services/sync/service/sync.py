@@ -35,7 +35,7 @@ from weave_nn.services.sync.service.dataview.syntax import parse_table
 from weave_nn.services.sync.service.evaluation import RESULT_LIMIT, evaluate
 from weave_nn.services.sync.service.hybrid import HybridSearch
 from weave_nn.services.sync.service.meaning import Meaning
-from weave_nn.services.sync.service.paging import checked_limit, cursor_at, offset_of
+from weave_nn.services.sync.service.paging import checked_limit, cursor_at, cursor_behind, offset_of, path_in
 from weave_nn.services.sync.service.searching import Search
 from weave_nn.services.sync.service.similarity import Similarity
 from weave_nn.services.sync.service.tags import rolled_up
@@ -154,8 +154,8 @@ class SyncService:
     def read_graph(self, *, limit: int = 1000, cursor: str | None = None) -> GraphPart:
         """Read a part of the whole graph."""
         checked_limit(limit, PART_LIMIT)
-        offset = offset_of(cursor, "graph")
-        page = self._graph.node_page(limit=limit + 1, offset=offset)
+        # By path, and not by how many came before: notes come and go while somebody reads part after part.
+        page = self._graph.node_page(limit=limit + 1, after=path_in(cursor, "graph") if cursor else "")
         sources = {node.id: node.path for node in page[:limit]}
         weights = self._graph.weights(sources)
         targets = self._graph.nodes({target for _, target in weights})
@@ -163,7 +163,7 @@ class SyncService:
         return GraphPart(
             tuple(GraphNode(node.path, node.title) for node in page[:limit]),
             tuple(sorted(edges, key=lambda edge: (edge.source, edge.target))),
-            cursor_at(offset + limit, "graph") if len(page) > limit else None,
+            cursor_behind(page[limit - 1].path, "graph") if len(page) > limit else None,
         )
 
     def find_similar(self, path: str, *, limit: int = 10) -> Similar:
