@@ -48,6 +48,7 @@ def test_nonsense_is_refused_in_one_line_and_nothing_is_started(weave: Weave, tm
         assert done.returncode == 1, done
         assert wanted in done.stderr
         assert len(done.stderr.splitlines()) == 1
+    assert "--soak goes with --auto" in weave("rollout", "tasks", "--to", "10", "--soak", "1").stderr
     missing = weave("extract", "tasks", WEAVE_ENVOY="/nowhere/envoy")
     assert "which is no program" in missing.stderr
     assert not list((tmp_path / "state").glob("*.log"))

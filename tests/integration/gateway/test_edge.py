@@ -10,6 +10,7 @@ import pytest
 
 from integration.gateway.stand import Stand, standing, wait_until
 from weave_nn.gateway.envoy.edge import Limits, Tls
+from weave_nn.gateway.envoy.routes import SERVED_PATH
 
 
 def certificate(folder: Path, name: str) -> None:
@@ -45,6 +46,12 @@ def test_an_address_is_limited_before_anybody_is_asked_who_calls(tmp_path: Path)
         statuses = [stand.ask("/tasks/1", f"wrong-{number}").status for number in range(40)]
         assert 429 in statuses
         assert len(stand.control_service.paths()) < 40
+
+
+def test_waiting_for_a_change_uses_up_nobodys_limit(tmp_path: Path) -> None:
+    with standing(tmp_path, Limits(requests_per_second_of_address=1, requests_per_second_of_user=1)) as stand:
+        assert {stand.ask(SERVED_PATH).status for _ in range(40)} == {204}
+        assert stand.ask("/files/a.md", "u1").status == 200
 
 
 def test_what_is_too_large_is_refused_as_a_problem(tmp_path: Path) -> None:

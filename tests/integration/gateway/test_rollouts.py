@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
 from sqlalchemy import select
 
 from weave_nn.gateway import models
@@ -230,6 +232,15 @@ def test_gateways_that_say_nothing_any_more_are_forgotten(database: Database, ro
         kept.seen(Node("one", "http://127.0.0.1:9902", 1, "", now))
         kept.seen(Node("two", "http://127.0.0.1:9902", 1, "", now - timedelta(minutes=5)))
     assert [each.node for each in rollouts.nodes()] == ["one"]
+
+
+def test_the_migrations_lead_to_the_tables_of_the_models(database: Database) -> None:
+    with database.reader.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={"include_name": lambda name, kind, _: kind != "table" or (name or "").startswith("gateway_")},
+        )
+        assert compare_metadata(context, models.SCHEMA.metadata) == []
 
 
 def test_the_schema_goes_down_and_up_with_rows_in_it(database: Database, rollouts: Rollouts) -> None:

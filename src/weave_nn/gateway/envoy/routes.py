@@ -14,6 +14,7 @@ from weave_nn.gateway.envoy.edge import (
     SIDE,
     USER,
     Edge,
+    Limits,
     candidate_cluster,
     first_candidate_cluster,
     stable_cluster,
@@ -64,7 +65,7 @@ def route_configuration(edge: Edge, version: str) -> dict[str, Any]:
 
 
 def _routes(edge: Edge) -> Iterator[dict[str, Any]]:
-    yield {"match": {"path": SERVED_PATH}, "direct_response": {"status": 204}}
+    yield {"match": {"path": SERVED_PATH}, "direct_response": {"status": 204}, **_unlimited(edge.limits)}
     yield _too_large(edge.limits.body_bytes)
     silence = {"timeout": "0s", "idle_timeout": f"{edge.limits.silence_seconds:g}s"}
     for path in (CONTROL_PATH, "/metrics"):
@@ -154,6 +155,16 @@ def mark(rollout: Rollout) -> str:
     """What the ids of the candidate's sessions begin with, towards clients; nobody else can guess it."""
     digest = hashlib.sha256(rollout.salt.encode()).hexdigest()
     return f"r{digest[:16]}"
+
+
+def _unlimited(limits: Limits) -> dict[str, Any]:
+    """The control plane asks often while it waits for a change, and must not use up what others of its machine may."""
+    names = [
+        *(["rate-by-address"] if limits.requests_per_second_of_address else []),
+        *(["rate-by-user"] if limits.requests_per_second_of_user else []),
+    ]
+    off = {"@type": "type.googleapis.com/envoy.config.route.v3.FilterConfig", "disabled": True}
+    return {"typed_per_filter_config": dict.fromkeys(names, off)} if names else {}
 
 
 def _too_large(body_bytes: int) -> dict[str, Any]:

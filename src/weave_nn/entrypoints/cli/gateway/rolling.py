@@ -60,6 +60,8 @@ def rollout(
         return
     if sum(asked) > 1:
         raise typer.BadParameter("one step at a time: --shadow, --to, --auto, --pause or --resume")
+    if soak is not None and not auto:
+        raise typer.BadParameter("--soak goes with --auto; a rollout's own soak is said to `weave extract`")
     with opened(vault=vault, data_dir=data_dir) as here:
         rollouts = here.rollouts
         if shadow is not None:
