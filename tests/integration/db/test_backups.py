@@ -79,6 +79,19 @@ def test_a_damaged_backup_is_refused_before_anything_is_touched(tmp_path: Path, 
     database.close()
 
 
+def test_a_dump_that_lost_its_end_is_refused_before_anything_is_touched(tmp_path: Path, postgres_url: str) -> None:
+    database = filled(postgres_url)
+    made = back_up(database, TREES, tmp_path)
+    if made.made_by != "pg_dump":
+        pytest.skip("no pg_dump that is as new as the server")
+    damaged = tmp_path / "damaged.dump"
+    damaged.write_bytes(made.file.read_bytes()[:-200])
+    with pytest.raises(DatabaseUnusable, match="pg_restore"):
+        restore(database, TREES, damaged, replace=True)
+    assert "a.md" in notes(database)
+    database.close()
+
+
 def test_a_backup_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     database = filled(f"sqlite:///{tmp_path}/weave.db")
     with database.write() as work:

@@ -180,11 +180,16 @@ def _dump(program: Path, url: URL, draft: Path) -> int:
     arguments = ["--format=custom", "--no-owner", "--no-privileges", f"--schema={schema_name(url)}", f"--file={draft}"]
     with connection_string(url) as place:
         run_program(program, [*arguments, f"--dbname={place}"])
-    listed = run_program(program.with_name("pg_restore"), ["--list", str(draft)])
-    tables = sum(" TABLE DATA " in line for line in listed.splitlines())
-    if not tables:
-        raise DatabaseUnusable("The dump holds no table.", hint="Does DATABASE_URL name the right schema?")
+    verify_dump(program.with_name("pg_restore"), draft)
     return _count_rows(url)
+
+
+def verify_dump(pg_restore: Path, file: Path) -> None:
+    """Read a dump of `pg_dump` to its end; raises `DatabaseUnusable`. Its list of contents alone stands at the head."""
+    listed = run_program(pg_restore, ["--list", str(file)])
+    if " TABLE DATA " not in listed:
+        raise DatabaseUnusable("The dump holds no table.", hint="Does DATABASE_URL name the right schema?")
+    run_program(pg_restore, [f"--file={os.devnull}", str(file)])
 
 
 def _count_rows(url: URL) -> int:

@@ -19,6 +19,7 @@ from weave_nn.shared.db.backups import (
     schema_name,
     verified_archive,
     verified_sqlite,
+    verify_dump,
 )
 from weave_nn.shared.db.engine import Database
 from weave_nn.shared.db.errors import DatabaseUnusable
@@ -113,6 +114,8 @@ def _refuse_newer(schema: dict[str, str], trees: Sequence[SchemaTree]) -> None:
 
 def _restore_postgres(database: Database, trees: Sequence[SchemaTree], file: Path, *, replace: bool) -> dict[str, str]:
     manifest = verified_archive(file) if file.suffix == ".zip" else None
+    if manifest is None:
+        verify_dump(_pg_restore(), file)
     schema: dict[str, str] = _dumped_versions(file, trees) if manifest is None else manifest["schema"]
     _refuse_newer(schema, trees)
     with database.write() as work:
