@@ -37,10 +37,14 @@ class Backward:
         """Apply some of PostgreSQL's log, in one transaction of SQLite."""
         with self._ends.postgres(snapshot=True) as target:
             applied = self.bring_back(target, limit)
-            if applied.entries:
-                state = lock_state(target)
-                write_postgres(target, replace(state, diverged=state.diverged + len(applied.differences)))
+            self.keep_differences(target, applied)
         return applied
+
+    def keep_differences(self, target: "psycopg.Connection[Any]", applied: Applied) -> None:
+        """Have the state know of what was not applied rightly."""
+        if applied.differences:
+            state = lock_state(target)
+            write_postgres(target, replace(state, diverged=state.diverged + len(applied.differences)))
 
     def bring_back(self, target: "psycopg.Connection[Any]", limit: int | None = None) -> Applied:
         """Put what the log names into SQLite, and take it from the log. SQLite commits before `target` does."""

@@ -86,6 +86,11 @@ def install_in_postgres(target: "psycopg.Connection[Any]", tables: Sequence[Move
             f"CREATE TRIGGER {name} AFTER INSERT OR UPDATE OR DELETE ON {table.quoted}"
             f" FOR EACH ROW EXECUTE FUNCTION {function}()"
         )
+        name = quoted(f"move_truncate_{table.name}"[:60])
+        target.execute(f"DROP TRIGGER IF EXISTS {name} ON {table.quoted}")
+        target.execute(
+            f"CREATE TRIGGER {name} BEFORE TRUNCATE ON {table.quoted} FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
+        )
 
 
 def remove_from_postgres(target: "psycopg.Connection[Any]") -> None:
@@ -96,8 +101,8 @@ def remove_from_postgres(target: "psycopg.Connection[Any]") -> None:
         " p.proname LIKE 'move\\_capture\\_%' AND p.pronamespace = current_schema()::regnamespace"
     )
     for name, table, function in found.fetchall():
-        target.execute(f"DROP TRIGGER {quoted(name)} ON {table}")
-        target.execute(f"DROP FUNCTION {function}()")
+        target.execute(f"DROP TRIGGER IF EXISTS {quoted(name)} ON {table}")
+        target.execute(f"DROP FUNCTION IF EXISTS {function}() CASCADE")
     target.execute(f"DROP TABLE IF EXISTS {LOG_TABLE}")
 
 
@@ -109,11 +114,16 @@ def _postgres_function(name: str, table: MovedTable) -> str:
         values = ",".join(f"{row}.{key.quoted}::text" for key in table.keys)
         return f"INSERT INTO {LOG_TABLE} (tbl,{names}) VALUES ({label},{values});"
 
+    every = ",".join(f"t.{key.quoted}::text" for key in table.keys)
     changed = " OR ".join(f"OLD.{key.quoted} IS DISTINCT FROM NEW.{key.quoted}" for key in table.keys)
     return f"""
         CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $capture$
         BEGIN
           IF current_setting('weave.mover', true) = 'on' THEN RETURN NULL; END IF;
+          IF TG_OP = 'TRUNCATE' THEN
+            INSERT INTO {LOG_TABLE} (tbl,{names}) SELECT {label},{every} FROM {table.quoted} t;
+            RETURN NULL;
+          END IF;
           IF TG_OP = 'DELETE' THEN {log("OLD")} RETURN NULL; END IF;
           IF TG_OP = 'UPDATE' THEN IF {changed} THEN {log("OLD")} END IF; END IF;
           {log("NEW")}

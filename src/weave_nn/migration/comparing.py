@@ -16,7 +16,7 @@ from typing import Any
 
 import psycopg
 
-from weave_nn.migration.keys import between, key_at, rows_in_postgres, rows_in_sqlite
+from weave_nn.migration.keys import KEY_BATCH, between, key_at, rows_in_postgres, rows_in_sqlite
 from weave_nn.migration.tables import MovedTable
 
 RANGE_ROWS = 2_000
@@ -171,6 +171,18 @@ def compare_keys(
 ) -> list[Difference]:
     """How the rows of these keys differ."""
     return list(differences(table, rows_in_sqlite(source, table, keys), rows_in_postgres(target, table, keys)))
+
+
+def compare_again(
+    source: sqlite3.Connection, target: "psycopg.Connection[Any]", tables: Sequence[MovedTable], found: list[Difference]
+) -> list[Difference]:
+    """How the rows differ now that differed before."""
+    still: list[Difference] = []
+    for table in tables:
+        keys = list({each.key for each in found if each.table == table.name})
+        for start in range(0, len(keys), KEY_BATCH):
+            still += compare_keys(source, target, table, keys[start : start + KEY_BATCH])
+    return still
 
 
 def differences(

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
-from weave_nn.migration.errors import TargetAway
+from weave_nn.migration.errors import MoveRefused, TargetAway
 from weave_nn.shared.db.sqlite import begin_immediate
 
 LOCK_SECONDS = 30.0
@@ -32,6 +32,7 @@ class Ends:
         self._sqlite = _sqlite_engine(sqlite_path)
         self._postgres = _postgres_engine(self.postgres_url)
         self._open: dict[str, Connection] = {}
+        self._lock_seconds = LOCK_SECONDS
 
     @property
     def source(self) -> Connection:
@@ -77,10 +78,31 @@ class Ends:
         connection = self.file
         raw = sqlite_of(connection)
         with connection.begin():
-            begin_immediate(raw, wait_seconds=LOCK_SECONDS)
+            try:
+                begin_immediate(raw, wait_seconds=self._lock_seconds)
+            except sqlite3.OperationalError as error:
+                raise MoveRefused(
+                    f"{self.sqlite_path} cannot be written ({error}) for {self._lock_seconds} s.",
+                    hint="Close the program that has it open, and see that there is space; then run it again.",
+                ) from error
             yield raw
             if not raw.in_transaction:
                 raise RuntimeError("a part of the move has ended the transaction that all of it is made in")
+
+    @contextmanager
+    def locking_within(self, seconds: float) -> Iterator[None]:
+        """Wait no longer than this for the lock of a writing transaction on SQLite, in this block."""
+        self._lock_seconds = seconds
+        try:
+            yield
+        finally:
+            self._lock_seconds = LOCK_SECONDS
+
+    def answer_within(self, target: "psycopg.Connection[Any]", seconds: float) -> None:
+        """Give PostgreSQL so long from now on for the rest of this transaction; then it is ended, as `TargetAway`."""
+        # Its own limit is for each statement; the client's is for all of them, and holds for a server that is frozen.
+        target.answers_until = time.monotonic() + seconds  # type: ignore[attr-defined]  # of a `PunctualConnection`
+        target.execute("SELECT set_config('statement_timeout', %s, true)", (f"{int(seconds * 1000)}ms",))
 
     def lock_seconds(self, *, at_most: float) -> float:
         """How long a writer of SQLite waits for the lock now; `at_most` is also said of all that takes longer."""
@@ -102,7 +124,10 @@ class Ends:
                 raw = postgres_of(connection)
                 raw.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ if snapshot else None
                 with connection.begin():
-                    yield raw
+                    try:
+                        yield raw
+                    finally:
+                        raw.answers_until = None  # type: ignore[attr-defined]  # of a `PunctualConnection`
             except (psycopg.OperationalError, DBAPIError):
                 self._forget_target()
                 raise
@@ -167,7 +192,7 @@ def _sqlite_engine(path: Path) -> Engine:
 def _postgres_engine(url: URL) -> Engine:
     own = url.query.get("options", "")
     options = f"{_SESSION} {own if isinstance(own, str) else ' '.join(own)}".strip()
-    return create_engine(
+    made = create_engine(
         url.update_query_dict({"options": options}),
         poolclass=NullPool,
         connect_args={
@@ -179,6 +204,31 @@ def _postgres_engine(url: URL) -> Engine:
             "tcp_user_timeout": 20_000,
         },
     )
+
+    @event.listens_for(made, "do_connect")
+    def _connect(_dialect: Any, _record: Any, arguments: Any, parameters: Any) -> Any:
+        return PunctualConnection.connect(*arguments, **parameters)
+
+    return made
+
+
+class PunctualConnection(psycopg.Connection[Any]):
+    """Ends itself when the server has not answered by `answers_until`, a time of the monotonic clock."""
+
+    answers_until: float | None = None
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """Wait for the server, as the driver does."""
+        if timeout is None and self.answers_until is not None:
+            left = self.answers_until - time.monotonic()
+            try:
+                return super().wait(gen, interval, max(left, 0.001))
+            except psycopg.OperationalError:
+                if time.monotonic() >= self.answers_until:
+                    # An answer may still come, and would be taken for that to another question.
+                    self.pgconn.finish()
+                raise
+        return super().wait(gen, interval, timeout)
 
 
 def _md5_hex(value: str | bytes | None) -> str | None:

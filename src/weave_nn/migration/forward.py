@@ -176,6 +176,20 @@ class Forward:
                 if derived.table == table.name:
                     derived.make(self._ends.target, [key[0] for key in keys])
 
+    def empty(self, target: "psycopg.Connection[Any]") -> None:
+        """Remove every row over there, of an earlier move."""
+        present = [
+            table
+            for table in self.tables
+            if (target.execute("SELECT to_regclass(%s)", (table.quoted,)).fetchone() or (None,))[0]
+        ]
+        for table in present:
+            if any(each.table == table.name for each in self._derived):
+                for keys in chunks(target.execute(f"SELECT {table.key_list} FROM {table.quoted}")):
+                    self._forget(table, keys)
+        if present:
+            target.execute(f"TRUNCATE {','.join(table.quoted for table in present)}")
+
     def without_foreign_keys(self, target: "psycopg.Connection[Any]", state: State) -> State:
         """Take PostgreSQL's foreign keys off: rows come in any order, and nothing may cascade a second time."""
         names = [table.name for table in self.tables]

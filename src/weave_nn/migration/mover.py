@@ -13,9 +13,9 @@ from sqlalchemy.engine import URL
 
 from weave_nn.migration import capture, retiring, switching
 from weave_nn.migration.backward import Backward
-from weave_nn.migration.comparing import Comparison, Difference, now_plus
+from weave_nn.migration.comparing import Comparison, Difference, compare_again, now_plus
 from weave_nn.migration.ends import Ends, sqlite_of
-from weave_nn.migration.errors import MoveRefused
+from weave_nn.migration.errors import Diverged, MoveRefused
 from weave_nn.migration.forward import LOG_BATCH, Applied, Forward
 from weave_nn.migration.holding import holding
 from weave_nn.migration.state import (
@@ -118,6 +118,9 @@ class Mover:
                 self._refuse_rows(target)
             else:
                 state = replace(state, foreign_keys=old.foreign_keys)
+                state = self.forward.without_foreign_keys(target, state)
+                # Nothing was captured since, so that what is left there would stand in the way of newer rows.
+                self.forward.empty(target)
             create_in_postgres(target, state, epoch)
         self._create_target()
         return state
@@ -241,11 +244,13 @@ class Mover:
             progress(comparison.rows, max(state.total, comparison.rows))
         found = tuple(comparison.differences)
         if comparison.done:
-            equal = not found or repair
+            # What was applied wrongly meanwhile may be in rows that were compared already.
+            meanwhile = self.settle().diverged - state.diverged
+            equal = (not found or repair) and not meanwhile
             self._write(
                 verified_at=now() if equal else None,
                 verified_rows=comparison.rows,
-                diverged=0 if equal else len(found),
+                diverged=0 if equal else meanwhile + len(found),
             )
             if self.settle().phase in {Phase.COPIED, Phase.VERIFIED}:
                 self._enter(Phase.VERIFIED if equal else Phase.COPIED)
@@ -255,11 +260,13 @@ class Mover:
         until = now_plus(SLICE_SECONDS)
         if self.postgres_is_home:
             with self.ends.postgres(snapshot=True) as target:
-                self.backward.bring_back(target)
+                self.backward.keep_differences(target, self.backward.bring_back(target))
                 with self.ends.snapshot() as source:
                     found = comparison.go_on(source, target, until)
                 if repair and found:
                     self.backward.repair(target, found)
+                    with self.ends.snapshot() as source:
+                        _refuse_unmended(compare_again(source, target, self.tables, found))
             return
         with self.ends.postgres() as target:
             state = self.forward.without_foreign_keys(target, lock_state(target))
@@ -268,6 +275,7 @@ class Mover:
                 found = comparison.go_on(source, target, until)
                 if repair and found:
                     self.forward.repair(target, source, found)
+                    _refuse_unmended(compare_again(source, target, self.tables, found))
             write_postgres(target, state)
 
     def cut_over(self, *, limit_seconds: float = FENCE_SECONDS) -> switching.Switched:
@@ -319,6 +327,11 @@ class Mover:
         """How many entries wait in SQLite's log, and for how many seconds the oldest has."""
         source = sqlite_of(self.ends.source)
         return lag(source, read_sqlite(source).applied)
+
+
+def _refuse_unmended(still: Sequence[Difference]) -> None:
+    if still:
+        raise Diverged(f"{still[0]}, also after it was written anew.", hint="Look for triggers on that table.")
 
 
 def lag(source: sqlite3.Connection, applied: int) -> tuple[int, float]:

@@ -1,16 +1,23 @@
 """The end of a move: PostgreSQL alone is left, and a backup of the SQLite file as it was at that moment."""
 
 import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+import psycopg
 
 from weave_nn.migration import capture
 from weave_nn.migration.backward import Backward
 from weave_nn.migration.ends import Ends, sqlite_of
 from weave_nn.migration.errors import Diverged, MoveRefused
 from weave_nn.migration.state import STATE_TABLE, epoch_of, set_epoch
-from weave_nn.migration.tables import quoted
+from weave_nn.migration.tables import MovedTable, quoted
 from weave_nn.shared.db.home import HOME_TABLE
+
+_PRIVATE_FILE = 0o600
 
 
 def retire(ends: Ends, backward: Backward, folder: Path) -> Path:
@@ -19,18 +26,21 @@ def retire(ends: Ends, backward: Backward, folder: Path) -> Path:
         raise MoveRefused("SQLite is the home.", hint="Cut over first, or call the move off with `weave db rollback`.")
     folder.mkdir(parents=True, exist_ok=True)
     backup = folder / f"{ends.sqlite_path.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.db"
+    draft = folder / f".{backup.name}.part"
     with ends.postgres(snapshot=True) as target:
         final = target.execute(f"SELECT final FROM {HOME_TABLE}").fetchone()
         if final and not final[0]:
             backward.bring_back(target)
-            _back_up(ends, backup)
-            with sqlite3.connect(backup) as copy:
-                for table in backward.tables:
-                    count = f"SELECT count(*) FROM {table.quoted}"
-                    here, there = copy.execute(count).fetchone()[0], (target.execute(count).fetchone() or (None,))[0]
-                    if here != there:
-                        raise Diverged(f"{table.name} has {here} rows in SQLite and {there} in PostgreSQL.")
-            copy.close()
+            try:
+                _back_up(ends, draft)
+                _compare_counts(draft, target, backward.tables)
+                draft.replace(backup)
+            finally:
+                draft.unlink(missing_ok=True)
+        else:
+            # An earlier attempt was interrupted after it had made the backup.
+            kept = folder.glob(f"{ends.sqlite_path.stem}-*.db")
+            backup = max(kept, key=lambda file: file.stat().st_mtime, default=backup)
     with ends.postgres() as target:
         target.execute("SET LOCAL lock_timeout = '10s'")
         capture.remove_from_postgres(target)
@@ -40,7 +50,17 @@ def retire(ends: Ends, backward: Backward, folder: Path) -> Path:
     return backup
 
 
+def _compare_counts(backup: Path, target: "psycopg.Connection[Any]", tables: Sequence[MovedTable]) -> None:
+    with closing(sqlite3.connect(backup)) as copy:
+        for table in tables:
+            count = f"SELECT count(*) FROM {table.quoted}"
+            here, there = copy.execute(count).fetchone()[0], (target.execute(count).fetchone() or (None,))[0]
+            if here != there:
+                raise Diverged(f"{table.name} has {here} rows in SQLite and {there} in PostgreSQL.")
+
+
 def _back_up(ends: Ends, backup: Path) -> None:
+    backup.touch(mode=_PRIVATE_FILE)
     copy = sqlite3.connect(backup)
     try:
         sqlite_of(ends.source).backup(copy)

@@ -50,17 +50,27 @@ class Switched:
 def cut_over(ends: Ends, forward: Forward, *, limit_seconds: float) -> Switched:
     """Make PostgreSQL the home. Raises `MoveRefused` when it would take longer, `Diverged`, `TargetAway`."""
     with ends.postgres() as target:
-        install_in_postgres(target, forward.tables)
-        target.execute(f"TRUNCATE {LOG_TABLE}")
+        target.execute("SELECT set_config('lock_timeout', %s, true)", (f"{int(limit_seconds * 1000)}ms",))
+        try:
+            install_in_postgres(target, forward.tables)
+            target.execute(f"TRUNCATE {LOG_TABLE}")
+        except psycopg.errors.LockNotAvailable as error:
+            raise MoveRefused(
+                f"Another program holds PostgreSQL's tables for longer than {limit_seconds} s; SQLite stays the home.",
+                hint="Look for it in pg_stat_activity.",
+            ) from error
         state = lock_state(target)
         if state.verified_at is None:
             raise MoveRefused("The databases were not compared yet.", hint="Run `weave db verify` first.")
+        _refuse_diverged(state)
     _shorten(forward.apply, "SQLite")
     with ends.postgres() as target:
         state = lock_state(target)
         file = sqlite_of(ends.file)
         _begin(file, limit_seconds)
         fenced = time.monotonic()
+        # Whatever PostgreSQL waits for, or if it answers no more at all: the fence must not stay closed.
+        ends.answer_within(target, limit_seconds)
         try:
             state, applied = forward.bring_up(target, file, state)
             _refuse_differences(applied)
@@ -111,8 +121,10 @@ def validate_foreign_keys(ends: Ends) -> None:
 
 def roll_back(ends: Ends, backward: Backward, *, limit_seconds: float) -> Switched:
     """Make SQLite the home again. Raises as `cut_over` does."""
-    _shorten(backward.apply, "PostgreSQL")
     with ends.postgres() as target:
+        _refuse_diverged(lock_state(target))
+    _shorten(backward.apply, "PostgreSQL")
+    with ends.postgres() as target, ends.locking_within(limit_seconds):
         target.execute("SELECT set_config('lock_timeout', %s, true)", (f"{int(limit_seconds * 1000)}ms",))
         began = time.monotonic()
         try:
@@ -162,6 +174,14 @@ def _begin(file: sqlite3.Connection, limit_seconds: float) -> None:
 def _refuse_differences(applied: Applied) -> None:
     if applied.differences:
         raise Diverged(f"{applied.differences[0]}.", hint="Run `weave db verify --repair`, and tell of it.")
+
+
+def _refuse_diverged(state: State) -> None:
+    """What was found when it was applied, before, stays different until it is mended."""
+    if state.diverged:
+        raise Diverged(
+            f"{state.diverged} differences were found before.", hint="Run `weave db verify --repair`, and tell of it."
+        )
 
 
 def _refuse_late(since: float, limit_seconds: float) -> None:

@@ -1,12 +1,14 @@
 """What happens to the switch when something is in its way, and who finds the home afterwards."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, insert, select, text, update
 
 from integration.migration.stand import Stand, folder, label
+from weave_nn.migration.ends import LOCK_SECONDS
 from weave_nn.migration.errors import Diverged, MoveRefused, TargetAway
 from weave_nn.migration.state import peek
 from weave_nn.migration.status import status_of
@@ -104,7 +106,95 @@ def test_a_change_that_is_not_applied_rightly_stops_the_cut_over(stand: Stand) -
         work.session.execute(update(folder).where(folder.c.id == 2).values(weight=5))
     with pytest.raises(Diverged, match=r"folder 2, column weight"):
         stand.mover.cut_over()
+    # What was found stays found, whoever found it: a second attempt has nothing new to compare.
+    with pytest.raises(Diverged, match="verify --repair"):
+        stand.mover.cut_over()
     assert home_of(stand.source) == "sqlite"
+    with pytest.raises(Diverged, match="anew"):
+        stand.mover.verify(repair=True)
+    with stand.connect_postgres() as target:
+        target.execute("DROP TRIGGER spoil ON folder")
+    assert stand.mover.verify(repair=True).repaired
+    stand.mover.cut_over()
+
+
+def test_a_difference_that_was_applied_after_the_cut_over_stops_the_way_back_until_it_is_mended(stand: Stand) -> None:
+    fill(stand)
+    stand.move()
+    stand.mover.cut_over()
+    with stand.raw() as raw:
+        raw.execute("CREATE TRIGGER spoil AFTER INSERT ON folder BEGIN UPDATE folder SET weight = 1; END")
+    with stand.source.write() as work:
+        work.session.execute(update(folder).where(folder.c.id == 2).values(weight=5))
+    stand.mover.catch_up()
+    with pytest.raises(Diverged, match="verify --repair"):
+        stand.mover.roll_back()
+    assert home_of(stand.source) == "postgresql"
+    with stand.raw() as raw:
+        raw.execute("DROP TRIGGER spoil")
+    assert stand.mover.verify(repair=True).repaired
+    stand.mover.roll_back()
+    assert stand.sqlite_rows("SELECT weight FROM folder WHERE id = 2") == [(5.0,)]
+
+
+def test_a_lock_on_postgresql_does_not_keep_the_fence_closed(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(stand)
+    stand.move()
+    with stand.connect_postgres() as other:
+        # Adding triggers and foreign keys waits for whoever writes the table.
+        other.execute("LOCK TABLE page IN ROW EXCLUSIVE MODE")
+        with pytest.raises(MoveRefused, match="holds PostgreSQL's tables"):
+            stand.mover.cut_over(limit_seconds=0.5)
+    with stand.connect_postgres() as other, monkeypatch.context() as patched:
+        lock = "LOCK TABLE page IN ROW EXCLUSIVE MODE"
+        patched.setattr("weave_nn.migration.switching._shorten", lambda _apply, _where: other.execute(lock))
+        with pytest.raises(TargetAway):
+            stand.mover.cut_over(limit_seconds=0.5)
+        assert home_of(stand.source) == "sqlite"
+    stand.mover.cut_over()
+    assert home_of(stand.source) == "postgresql"
+
+
+def test_a_lock_on_sqlite_does_not_keep_postgresql_fenced(stand: Stand) -> None:
+    fill(stand)
+    stand.move()
+    stand.mover.cut_over()
+    assert home_of(stand.source) == "postgresql"
+    with stand.raw() as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        with pytest.raises(MoveRefused, match="cannot be written"):
+            stand.mover.roll_back(limit_seconds=0.5)
+        assert time.monotonic() - began < LOCK_SECONDS
+        assert home_of(stand.source) == "postgresql"
+        other.execute("ROLLBACK")
+    stand.mover.roll_back()
+
+
+def test_a_move_begins_again_over_what_an_earlier_one_left(stand: Stand) -> None:
+    fill(stand)
+    stand.move()
+    stand.mover.call_off()
+    with stand.raw() as raw:
+        # The place goes to a key that is copied before the one that has it over there.
+        raw.execute("DELETE FROM label WHERE key = 'k9'")
+        raw.execute("INSERT INTO label (key, place) VALUES ('a', 9)")
+    stand.mover.begin()
+    while stand.mover.forward.backfill(1)[1]:
+        pass
+    stand.mover.backfill()
+    assert stand.mover.verify().differences == ()
+
+
+def test_emptying_a_table_of_postgresql_empties_it_in_sqlite(stand: Stand) -> None:
+    fill(stand)
+    stand.move()
+    stand.mover.cut_over()
+    with stand.connect_postgres() as target:
+        target.execute("TRUNCATE label")
+    stand.mover.catch_up()
+    assert stand.sqlite_rows("SELECT count(*) FROM label") == [(0,)]
+    assert not stand.differences()
 
 
 def test_whoever_was_killed_right_after_the_moment_is_finished_by_others(stand: Stand) -> None:
