@@ -241,13 +241,13 @@ def test_the_keeper_follows_changes(stand: Stand) -> None:
     stand.keeper.start()
     try:
         while "A.md" not in made:
-            assert changed.wait(10)
+            assert changed.wait(60)
             changed.clear()
             made = set(stand.vectors())
         stand.write({"B.md": "a kitten"})
         stand.indexer.reconcile()
         while "B.md" not in made:
-            assert changed.wait(10)
+            assert changed.wait(60)
             changed.clear()
             made = set(stand.vectors())
     finally:
