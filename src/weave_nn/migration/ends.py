@@ -150,7 +150,7 @@ def reaching(url: URL) -> Iterator[None]:
         yield
     except (psycopg.OperationalError, DBAPIError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        if not isinstance(cause, psycopg.OperationalError):
+        if not isinstance(cause, psycopg.OperationalError) or isinstance(cause, psycopg.errors.ProgramLimitExceeded):
             raise
         reason = " ".join(str(cause).split()).rstrip(".")
         raise TargetAway(

@@ -65,7 +65,7 @@ class Forward:
                     raise
                 self._cleaning = True
             return attempt()
-        except (errors.DataError, errors.IntegrityError) as error:
+        except (errors.DataError, errors.IntegrityError, errors.ProgramLimitExceeded) as error:
             reason = " ".join(str(error).split())
             raise MoveRefused(
                 f"PostgreSQL refuses a row: {reason}.", hint="`weave db precheck` tells which, and how to mend it."

@@ -169,9 +169,9 @@ def _text_rules(table: MovedTable, column: MovedColumn, update: str) -> Iterator
     if column.chars:
         mending = f"{update} substr({name}, 1, {column.chars}) …"
         yield _Rule(f"is longer than {column.chars} characters", f"length({name}) > {column.chars}", mending)
-    if column in table.keys:
+    if column in table.keys or column.name in table.indexed:
         long = f"length(CAST({name} AS BLOB)) > {KEY_BYTES}"
-        yield _Rule(f"is a key of more than {KEY_BYTES} bytes", long, "Shorten it, or delete the row.")
+        yield _Rule(f"is in an index, and of more than {KEY_BYTES} bytes", long, "Shorten it, or delete the row.")
 
 
 def _texts(source: sqlite3.Connection, table: MovedTable) -> Iterator[Finding]:

@@ -35,7 +35,8 @@ def status_of(mover: Mover, file: Path) -> dict[str, Any]:
         "lag_rows": rows,
         "lag_seconds": None if seconds is None else round(seconds, 1),
         "backfilled_percent": round(min(share, 100.0), 1),
-        "verified_at": state.verified_at,
+        # Before it is verified, it tells since when changes are compared.
+        "verified_at": state.verified_at if state.phase in {Phase.VERIFIED, Phase.REVERSIBLE} else None,
         "verified_rows": state.verified_rows,
         "diverged": state.diverged,
         "started_at": state.started_at,

@@ -163,12 +163,16 @@ _CANONICAL: dict[Kind, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class MovedTable:
-    """One table that moves, by the names of its columns; `uniques` are the columns of its other unique indexes."""
+    """One table that moves, by the names of its columns.
+
+    `uniques` are the columns of its other unique indexes, `indexed` those of any index but the primary key's.
+    """
 
     name: str
     columns: tuple[MovedColumn, ...]
     keys: tuple[MovedColumn, ...]
     uniques: tuple[tuple[str, ...], ...]
+    indexed: frozenset[str] = frozenset()
 
     @property
     def quoted(self) -> str:
@@ -236,7 +240,15 @@ def _moved(table: Table) -> MovedTable:
     keys = list(table.primary_key.columns)
     if not keys or len(keys) > KEY_COLUMNS:
         raise MoveRefused(f"The table {table.name} has {len(keys)} key columns; from 1 to {KEY_COLUMNS} can move.")
-    columns = {column.name: _column(table, column) for column in table.columns}
+    # What a database computes by itself is computed in both, and cannot be written.
+    columns = {column.name: _column(table, column) for column in table.columns if column.computed is None}
+    if computed := [key.name for key in keys if key.name not in columns]:
+        raise MoveRefused(f"The key {table.name}.{computed[0]} is computed, and cannot move.")
+    for index in table.indexes:
+        if index.unique and not all(isinstance(each, Column) for each in index.expressions):
+            raise MoveRefused(
+                f"The unique index {index.name} is on an expression; what it replaces cannot be captured."
+            )
     unique_indexes = [tuple(column.name for column in index.columns) for index in table.indexes if index.unique]
     constraints = [
         tuple(column.name for column in constraint.columns)
@@ -246,7 +258,9 @@ def _moved(table: Table) -> MovedTable:
     moved_keys = tuple(columns[key.name] for key in keys)
     if bad := [key.name for key in moved_keys if key.kind in {Kind.BLOB, Kind.REAL, Kind.JSON}]:
         raise MoveRefused(f"The key {table.name}.{bad[0]} is of a kind that does not compare alike in both databases.")
-    return MovedTable(table.name, tuple(columns.values()), moved_keys, tuple(sorted({*unique_indexes, *constraints})))
+    uniques = tuple(sorted({*unique_indexes, *constraints}))
+    indexed = frozenset(column.name for index in table.indexes for column in index.columns)
+    return MovedTable(table.name, tuple(columns.values()), moved_keys, uniques, indexed.union(*uniques))
 
 
 _KINDS: tuple[tuple[type[TypeEngine[Any]], Callable[[Any], tuple[Kind, int, int]]], ...] = (

@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Computed,
     Date,
     Float,
     ForeignKey,
@@ -36,7 +37,7 @@ folder = Table(
     "folder",
     METADATA,
     Column("id", _ID, primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("name", Text, nullable=False, index=True),
     Column("open", Boolean, nullable=False),
     Column("weight", Float),
     sqlite_autoincrement=True,
@@ -57,6 +58,7 @@ label = Table(
     Column("place", Integer, nullable=False),
     Column("day", Date),
     Column("more", JSON),
+    Column("half", Integer, Computed("place / 2", persisted=True)),
     UniqueConstraint("place"),
 )
 TABLES = moved_tables([METADATA])

@@ -1,6 +1,9 @@
 import pytest
+from sqlalchemy import Column, Index, Integer, MetaData, Table, Text, text
 
 from integration.migration.stand import TABLES, Stand
+from weave_nn.migration import moved_tables
+from weave_nn.migration.errors import MoveRefused
 from weave_nn.migration.precheck import Finding, check_source, check_target
 
 BAD = {
@@ -30,6 +33,12 @@ BAD = {
         "label",
         "key",
         "longer than 40",
+    ),
+    "text that no index takes": (
+        "INSERT INTO folder VALUES (7, hex(randomblob(3000)), 1, 1)",
+        "folder",
+        "name",
+        "in an index",
     ),
     "a time that is none": ("INSERT INTO page VALUES (7, 'a', NULL, '2026-13-01 10:00:00')", "page", "made", "no time"),
     "text as a blob": ("INSERT INTO page VALUES (7, 'a', 'text', NULL)", "page", "body", "no blob"),
@@ -68,6 +77,31 @@ def test_what_both_can_keep_is_let_through(stand: Stand) -> None:
     assert check(stand) == []
     stand.move()
     assert not stand.differences()
+
+
+def test_a_row_that_came_later_and_fits_no_index_is_no_outage_and_goes_once_it_is_mended(stand: Stand) -> None:
+    stand.move()
+    with stand.raw() as raw:
+        raw.execute("INSERT INTO folder VALUES (7, hex(randomblob(9000)), 1, 1), (8, 'fine', 1, 1)")
+        with pytest.raises(MoveRefused, match="refuses a row"):
+            stand.mover.apply()
+        raw.execute("UPDATE folder SET name = 'short' WHERE id = 7")
+    stand.mover.apply()
+    assert not stand.differences()
+    assert stand.postgres_rows("SELECT count(*) FROM folder") == [(2,)]
+
+
+def test_an_index_on_an_expression_is_refused_where_it_would_hide_what_is_replaced() -> None:
+    made = MetaData()
+    Table(
+        "odd",
+        made,
+        Column("id", Integer, primary_key=True),
+        Column("a", Text),
+        Index("u", text("lower(a)"), unique=True),
+    )
+    with pytest.raises(MoveRefused, match="expression"):
+        moved_tables([made])
 
 
 def test_a_server_that_will_not_do_is_told_of(stand: Stand) -> None:

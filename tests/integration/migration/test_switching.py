@@ -1,5 +1,6 @@
 """What happens to the switch when something is in its way, and who finds the home afterwards."""
 
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from sqlalchemy import func, insert, select, text, update
 
 from integration.migration.stand import Stand, folder, label
-from weave_nn.migration.ends import LOCK_SECONDS
+from weave_nn.migration.ends import LOCK_SECONDS, Ends
 from weave_nn.migration.errors import Diverged, MoveRefused, TargetAway
 from weave_nn.migration.state import peek
 from weave_nn.migration.status import status_of
@@ -195,6 +196,32 @@ def test_emptying_a_table_of_postgresql_empties_it_in_sqlite(stand: Stand) -> No
     stand.mover.catch_up()
     assert stand.sqlite_rows("SELECT count(*) FROM label") == [(0,)]
     assert not stand.differences()
+
+
+def test_a_retirement_that_is_run_again_names_the_backup_that_it_made(
+    stand: Stand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(stand)
+    stand.move()
+    stand.mover.cut_over()
+    kept = tmp_path / "kept"
+
+    class Killed(BaseException):
+        pass
+
+    def kill(_ends: Ends) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr("weave_nn.migration.retiring._leave_signpost", kill)
+        with pytest.raises(Killed):
+            stand.mover.retire(kept)
+    (made,) = kept.iterdir()
+    assert stand.mover.retire(kept) == made
+    with sqlite3.connect(made) as copy:
+        assert copy.execute("SELECT count(*) FROM folder").fetchone() == (30,)
+    copy.close()
+    assert home_of(stand.source) == "postgresql"
 
 
 def test_whoever_was_killed_right_after_the_moment_is_finished_by_others(stand: Stand) -> None:
