@@ -9,6 +9,7 @@ happens when this process is killed: the fence opens by itself.
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ import psycopg
 from weave_nn.migration.backward import Backward
 from weave_nn.migration.capture import install_in_postgres
 from weave_nn.migration.ends import Ends, sqlite_of
-from weave_nn.migration.errors import Diverged, MoveRefused
+from weave_nn.migration.errors import Diverged, MoveRefused, TargetAway
 from weave_nn.migration.forward import Applied, Forward
 from weave_nn.migration.state import (
     LOG_TABLE,
@@ -88,7 +89,9 @@ def cut_over(ends: Ends, forward: Forward, *, limit_seconds: float) -> Switched:
             if file.in_transaction:
                 file.execute("ROLLBACK")
         pause = (time.monotonic() - fenced) * 1000
-    finish_cut_over(ends, pause)
+    # The home has changed. What is left can be done later, by writers, `Mover.settle` and `Mover.retire`.
+    with suppress(TargetAway):
+        finish_cut_over(ends, pause)
     return Switched(pause, applied.keys)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, text, update
 from integration.migration.stand import Stand, folder, label
 from weave_nn.migration.ends import LOCK_SECONDS, Ends
 from weave_nn.migration.errors import Diverged, MoveRefused, TargetAway
-from weave_nn.migration.state import peek
+from weave_nn.migration.state import Phase, peek
 from weave_nn.migration.status import status_of
 from weave_nn.shared.db import Database, DatabaseUnusable
 from weave_nn.shared.db.dialects import parse_url
@@ -154,6 +154,37 @@ def test_a_lock_on_postgresql_does_not_keep_the_fence_closed(stand: Stand, monke
         assert home_of(stand.source) == "sqlite"
     stand.mover.cut_over()
     assert home_of(stand.source) == "postgresql"
+
+
+def test_a_server_that_answers_no_more_does_not_keep_the_fence_closed(stand: Stand) -> None:
+    stand.mover.begin()
+
+    def ask() -> None:
+        with stand.mover.ends.postgres() as target:
+            stand.mover.ends.answer_within(target, 0.3)
+            target.execute("SET LOCAL statement_timeout = 0")
+            target.execute("SELECT pg_sleep(%s)", (LOCK_SECONDS,))
+
+    with pytest.raises(TargetAway):
+        ask()
+    with stand.mover.ends.postgres() as target:
+        assert target.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_server_that_is_lost_right_after_the_moment_does_not_make_it_a_failure(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(stand)
+    stand.move()
+
+    def lost(_ends: Ends, _pause: float | None = None) -> None:
+        raise TargetAway("PostgreSQL is away.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("weave_nn.migration.switching.finish_cut_over", lost)
+        assert stand.mover.cut_over().pause_milliseconds > 0
+    assert home_of(stand.source) == "postgresql"
+    assert stand.mover.settle().phase is Phase.REVERSIBLE
 
 
 def test_a_lock_on_sqlite_does_not_keep_postgresql_fenced(stand: Stand) -> None:
