@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from weave_nn.entrypoints.composition import Component, Runtime
-from weave_nn.entrypoints.process import Process, composed_here, migrate
+from weave_nn.entrypoints.composition import Asking, Component, Runtime
+from weave_nn.entrypoints.following import Following
+from weave_nn.entrypoints.process import PARTS, Process, migrate
+from weave_nn.entrypoints.reaching import Contracts
+from weave_nn.entrypoints.services import SERVICES
 from weave_nn.shared.bus import Bus
 from weave_nn.shared.config import Instance, Settings
 
@@ -24,6 +27,7 @@ class Offline:
 
     runtime: Runtime
     components: tuple[Component, ...]
+    asking: Asking
 
     @property
     def bus(self) -> Bus:
@@ -39,19 +43,21 @@ class Offline:
         return {name: count for part in self.components for name, count in part.rebuild(progress).items()}
 
     def contract(self, contract: type[_Contract]) -> _Contract:
-        """The implementation of `contract` on this state."""
-        return cast(
-            "_Contract", next(part.contracts[contract] for part in self.components if contract in part.contracts)
-        )
+        """The implementation of `contract`: on this state, or where the gateway sends everybody."""
+        return self.asking.get(contract)
 
 
 @contextmanager
 def offline(settings: Settings, instance: Instance) -> Iterator[Offline]:
     """Open the state of a vault beside a server that may be running, with the schema brought up."""
     runtime = Runtime.open(settings, instance)
+    contracts = Contracts(runtime, SERVICES, frozenset(PARTS))
+    following = Following(runtime, contracts)
     try:
-        components = tuple(component for _, component in composed_here(runtime))
+        components = tuple(contracts.component(service) for service in SERVICES)
         migrate(runtime, components)
-        yield Offline(runtime, components)
+        yield Offline(runtime, components, following)
     finally:
+        following.close()
+        contracts.close()
         runtime.close()

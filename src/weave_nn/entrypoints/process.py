@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from weave_nn.entrypoints.application import application
-from weave_nn.entrypoints.composition import EVERYWHERE, Alone, Background, Component, Part, Runtime, Service
+from weave_nn.entrypoints.composition import EVERYWHERE, Alone, Background, Component, Part, Runtime
+from weave_nn.entrypoints.following import Following
 from weave_nn.entrypoints.moving import MoveKeeper
 from weave_nn.entrypoints.reaching import Contracts
 from weave_nn.entrypoints.services import SERVICES
@@ -37,9 +38,6 @@ PARTS = {
     )
 }
 """Everything that a process may be made of, by name."""
-
-
-NOTHING: frozenset[str] = frozenset()
 
 
 class Process:
@@ -72,8 +70,7 @@ class Process:
             Worker(runtime.database, runtime.bus, subscriptions, vault_id=runtime.vault_id) if subscriptions else None
         )
         self._relay = Relay(runtime.database, runtime.bus) if RELAY.name in parts else None
-        # Behind a gateway, what agents ask goes where it sends everybody, also from a process that has it all.
-        self.asked_by_tools = self.contracts if settings.gateway_url is None else Contracts(runtime, SERVICES, NOTHING)
+        self.asked_by_tools = Following(runtime, self.contracts)
         self.mcp = self._mcp_server() if MCP.name in parts else None
         singles = [(Single(runtime.leases, each.name, each.make), each) for each in self._alone()]
         self._to_start = self._background([single for single, _ in singles])
@@ -156,9 +153,3 @@ def migrate(runtime: Runtime, components: Sequence[Component]) -> None:
     """Bring up to this version the tables of these services, and those that every process needs."""
     trees = {tree.name: tree for tree in (*EVERYWHERE, *(each.schema for each in components))}
     upgrade(runtime.database, list(trees.values()))
-
-
-def composed_here(runtime: Runtime) -> list[tuple[Service, Component]]:
-    """All services in this process, for commands that need no server."""
-    contracts = Contracts(runtime, SERVICES, frozenset(PARTS))
-    return [(service, contracts.component(service)) for service in SERVICES]

@@ -17,11 +17,15 @@ _Contract = TypeVar("_Contract")
 class Contracts:
     """The contracts of all `services`, for a process that composes those named `here`.
 
-    A component is composed when it is first asked for, so that the order of services does not matter.
+    A component is composed when it is first asked for, so that the order of services does not matter. `gateway_url`
+    is where all others are reached, if the settings do not say it.
     """
 
-    def __init__(self, runtime: Runtime, services: Sequence[Service], here: frozenset[str]) -> None:
+    def __init__(
+        self, runtime: Runtime, services: Sequence[Service], here: frozenset[str], *, gateway_url: str | None = None
+    ) -> None:
         self._runtime = runtime
+        self._gateway_url = gateway_url or runtime.settings.gateway_url
         self._providers = {contract: service for service in services for contract in service.contracts}
         self._here = here
         self._components: dict[str, Component] = {}
@@ -58,8 +62,9 @@ class Contracts:
         from weave_nn.shared.contracts.remote import remote  # noqa: PLC0415 - see above
 
         settings = self._runtime.settings
-        setting = "gateway_url" if settings.gateway_url else service.url_setting
-        client = Client(Target(service.name, getattr(settings, setting), variable(setting)), headers=self._headers())
+        setting = "gateway_url" if self._gateway_url else service.url_setting
+        address = self._gateway_url or getattr(settings, setting)
+        client = Client(Target(service.name, address, variable(setting)), headers=self._headers())
         self._closing.append(client.close)
         return remote(contract, client, prefix=service.prefix)
 

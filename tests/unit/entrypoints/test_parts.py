@@ -33,17 +33,6 @@ def test_a_contract_is_local_where_its_service_is_composed_and_remote_elsewhere(
     assert kinds[FilesContract] == "RemoteFilesContract"
 
 
-def test_what_agents_ask_goes_through_the_gateway_if_there_is_one(settings: Settings) -> None:
-    behind = settings.model_copy(update={"gateway_url": "http://127.0.0.1:8000"})
-    for given, wanted in ((settings, "LocalTasksContract"), (behind, "RemoteTasksContract")):
-        process = Process(given, prepare(given))
-        try:
-            assert type(process.asked_by_tools.get(TasksContract)).__name__ == wanted
-            assert type(process.contracts.get(TasksContract)).__name__ == "LocalTasksContract"
-        finally:
-            process.stop()
-
-
 def test_all_parts_are_the_monolith(settings: Settings) -> None:
     whole, parts = Process(settings, prepare(settings)), standalone.build(settings, prepare(settings), list(PARTS))
     try:

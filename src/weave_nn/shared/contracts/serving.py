@@ -8,6 +8,7 @@ from functools import partial
 from typing import IO, Any
 
 import structlog
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
@@ -31,6 +32,9 @@ from weave_nn.shared.contracts.wire import (
 )
 from weave_nn.shared.errors import InvalidInput, WeaveError
 
+CALLS_AT_ONCE = 40
+"""Calls of one contract have threads of their own: a request of this process may wait for one, by way of a gateway."""
+
 _SPOOL_BYTES = 1024 * 1024
 _LONGEST_HEAD_BYTES = 64 * 1024 * 1024
 
@@ -49,19 +53,20 @@ def contract_router(contract: type, implementation: object, *, prefix: str) -> A
     Only services and administrators get there: the application's authentication knows the paths.
     """
     router = _ContractRouter()
+    threads = CapacityLimiter(CALLS_AT_ONCE)
     for name, method in methods_of(contract).items():
-        endpoint = _endpoint(method, getattr(implementation, name))
+        endpoint = _endpoint(method, getattr(implementation, name), threads)
         path = path_of(prefix, name)
         router.add_route(path, endpoint, methods=["POST"], name=f"{contract.__name__}.{name}", include_in_schema=False)
     return router
 
 
-def _endpoint(method: Method, call: Callable[..., Any]) -> Callable[[Request], Any]:
+def _endpoint(method: Method, call: Callable[..., Any], threads: CapacityLimiter) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
         with _deadline(request):
             try:
                 with await _received(request) as spool:
-                    head, content = await run_sync(_answered, method, call, spool)
+                    head, content = await run_sync(_answered, method, call, spool, limiter=threads)
             except WeaveError as error:
                 if error.status >= 500:
                     log.warning("call_not_served", method=method.name, code=error.code, detail=str(error))
