@@ -108,7 +108,8 @@ class Mover(Client):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._at = ""
-        self._open = ""
+        self._perhaps: list[str] = []
+        """Where it may be as well: a move that was not answered may still be made a while later."""
 
     def step(self) -> None:
         if not self._at:
@@ -120,33 +121,32 @@ class Mover(Client):
                 self._at = path
                 self.note("move", path, made)
             return
-        if self._open and not self._look():
+        if self._perhaps and not self._look():
             return
         target = f"Moving/{self.name} {self.number}.md"
         body = json.dumps({"path": self._at, "destination": target}).encode()
         answer = self.asker.ask("files", "POST", "/files/.move", body)
         self.note("move", target, answer)
         if answer.outcome == "acknowledged":
-            self._at = target
-        else:
-            self._open = target
+            self._at, self._perhaps = target, []
+        elif answer.outcome == "unknown":
+            self._perhaps.append(target)
 
     def _look(self, seconds: float = 0) -> bool:
-        answer = self.asker.ask_until(seconds, "files", "GET", f"/files/{self._open}")
-        if answer.outcome == "unknown":
-            return False
-        if answer.status == 200:
-            self._at = self._open
-            self.note("move", self._at, "acknowledged", self._at)
-        elif self.asker.ask("files", "GET", f"/files/{self._at}").status == 404:
-            # Perhaps it was moved between the two looks.
-            return False
-        self._open = ""
-        return True
+        """Whether it was found; it may be moved between two looks."""
+        for path in (self._at, *self._perhaps):
+            if self.asker.ask_until(seconds, "files", "GET", f"/files/{path}").status == 200:
+                if path != self._at:
+                    self._at, self._perhaps = path, []
+                    self.note("move", path, "acknowledged", path)
+                return True
+        return False
 
     def settle(self) -> None:
-        while self._open and not self._look(SETTLE_SECONDS):
-            pass
+        pause = threading.Event()
+        # Where an unanswered move may still bring it later, the ledger allows it to be.
+        while self._perhaps and not self._look(SETTLE_SECONDS):
+            pause.wait(0.1)
 
 
 class Tasker(Client):
