@@ -1,6 +1,8 @@
 """What the edge itself does: limits, TLS, answers of its own."""
 
+import contextlib
 import json
+import socket
 import ssl
 import subprocess
 import urllib.request
@@ -61,6 +63,27 @@ def test_what_is_too_large_is_refused_as_a_problem(tmp_path: Path) -> None:
         assert json.loads(large.body)["detail"] == "The body is longer than 1000 bytes."
         assert stand.ask("/tasks", "u1", X_Long="x" * 10_000).status == 431
         assert not stand.stable.paths()
+
+
+def test_connections_beyond_the_limit_are_closed_and_the_control_plane_still_gets_in(tmp_path: Path) -> None:
+    with standing(tmp_path, Limits(connections=20)) as stand, contextlib.ExitStack() as open_ones:
+        held = [open_ones.enter_context(socket.create_connection(("127.0.0.1", stand.place.port))) for _ in range(40)]
+        for each in held:
+            each.settimeout(60)
+            with contextlib.suppress(OSError):
+                each.sendall(b"GET /tasks/1 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer u1\r\n\r\n")
+        answered = [_first_bytes(each) for each in held]
+        assert 0 < answered.count(b"HTTP/1.1") <= 20
+        assert b"" in answered
+        stand.plan()
+        assert stand.control.version == stand.rollouts.version()
+
+
+def _first_bytes(connection: socket.socket) -> bytes:
+    try:
+        return connection.recv(8)
+    except ConnectionError:
+        return b""
 
 
 def test_a_service_that_is_away_is_a_problem_document(stand: Stand) -> None:

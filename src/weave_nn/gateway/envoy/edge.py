@@ -15,6 +15,7 @@ class Limits:
     body_bytes: int = 2**30
     header_kilobytes: int = 60
     silence_seconds: float = 300.0
+    connections: int = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

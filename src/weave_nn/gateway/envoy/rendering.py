@@ -56,7 +56,12 @@ def _boot(edge: Edge, folder: str) -> dict[str, Any]:
     source = {"resource_api_version": "V3"}
     return {
         "node": {"id": "edge", "cluster": "weave"},
-        "admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": edge.place.admin_port}}},
+        "admin": {
+            "address": {"socket_address": {"address": "127.0.0.1", "port_value": edge.place.admin_port}},
+            # The control plane gets in however many clients there are.
+            "ignore_global_conn_limit": True,
+        },
+        "overload_manager": {"resource_monitors": [_most_connections(edge.limits.connections)]},
         "dynamic_resources": {
             "lds_config": {**source, "path_config_source": {"path": f"{folder}/lds.json"}},
             "cds_config": {**source, "path_config_source": {"path": f"{folder}/cds.json"}},
@@ -65,6 +70,18 @@ def _boot(edge: Edge, folder: str) -> dict[str, Any]:
         "stats_flush_interval": "1s",
         "stats_config": {
             "histogram_bucket_settings": [{"match": {"prefix": "cluster."}, "buckets": list(_BUCKETS_MILLISECONDS)}]
+        },
+    }
+
+
+def _most_connections(count: int) -> dict[str, Any]:
+    """What comes beyond them is closed at once."""
+    extension = "type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3"
+    return {
+        "name": "envoy.resource_monitors.global_downstream_max_connections",
+        "typed_config": {
+            "@type": f"{extension}.DownstreamConnectionsConfig",
+            "max_active_downstream_connections": count,
         },
     }
 
