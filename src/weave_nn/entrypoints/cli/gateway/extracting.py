@@ -46,9 +46,7 @@ def extract(
     weave extract tasks
     weave extract tasks --candidate http://10.0.0.7:8003
     """
-    from weave_nn.gateway import checklist
     from weave_nn.gateway.comparing.answers import pattern
-    from weave_nn.gateway.envoy.process import find
     from weave_nn.gateway.places import known_service
     from weave_nn.gateway.rollout import Policy
 
@@ -58,22 +56,8 @@ def extract(
     policy = Policy(soak_seconds=soak, minimum_samples=samples, ignore=tuple(ignore or ()))
     with opened(vault=vault, data_dir=data_dir) as here:
         in_json = wants_json(chosen=as_json)
-        here.rollouts.require_none_under_way(service)
-        if not here.rollouts.nodes():
-            # Found missing before anything is started.
-            find(here.settings.envoy)
-        where = candidate or _started_service(here, service, quiet=in_json)
+        where = _prepared(here, service, candidate, quiet=in_json)
         monolith = here.settings.monolith_url
-        # Before there is a gateway, the monolith is at the front door still.
-        behind = bool(here.rollouts.nodes())
-        home = here.rollouts.home(service, monolith) if behind else _front_door(here)
-        items = checklist.check(service, home, where, here.instance.api_key.get_secret_value())
-        if not in_json:
-            for item in items:
-                typer.echo(f"  {'ok    ' if item.ok else 'FAILED'}  {item.what}: {item.found}")
-        checklist.require(items)
-        if not behind:
-            _start_gateway(here, quiet=in_json)
         planned = here.rollouts.plan(service, candidate=where, monolith=monolith, policy=policy, who=who(), why=why)
         here.await_served()
         if in_json:
@@ -83,6 +67,29 @@ def extract(
             return
         typer.echo(f"The rollout of {service} is planned: from {planned.stable} to {planned.candidate}.")
         typer.echo(f"Begin with `weave rollout {service} --shadow 10`, or let it go by itself with --auto.")
+
+
+def _prepared(here: Opened, service: str, candidate: str | None, *, quiet: bool) -> str:
+    """The candidate's address, once it has passed the checklist and a gateway serves; starts what does not run."""
+    from weave_nn.gateway import checklist
+    from weave_nn.gateway.envoy.process import find
+
+    here.rollouts.require_none_under_way(service)
+    if not here.rollouts.nodes():
+        # Found missing before anything is started.
+        find(here.settings.envoy)
+    where = candidate or _started_service(here, service, quiet=quiet)
+    # Before there is a gateway, the monolith is at the front door still.
+    behind = bool(here.rollouts.nodes())
+    home = here.rollouts.home(service, here.settings.monolith_url) if behind else _front_door(here)
+    items = checklist.check(service, home, where, here.instance.api_key.get_secret_value())
+    if not quiet:
+        for item in items:
+            typer.echo(f"  {'ok    ' if item.ok else 'FAILED'}  {item.what}: {item.found}")
+    checklist.require(items)
+    if not behind:
+        _start_gateway(here, quiet=quiet)
+    return where
 
 
 def _started_service(here: Opened, service: str, *, quiet: bool) -> str:
