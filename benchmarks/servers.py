@@ -76,7 +76,8 @@ class Server:
     def _launch(self, command: list[str | Path], ready: Callable[[], bool]) -> float:
         self.state.mkdir(parents=True, exist_ok=True)
         # As after an installation: compiled modules are kept, and nothing of the caller's settings counts.
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("WEAVE_", "PYTHON"))}
+        settings = ("WEAVE_", "PYTHON", "DATABASE_URL", "RABBITMQ_URL", "REDIS_URL")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(settings)}
         kept["PYTHONPYCACHEPREFIX"] = str(ROOT / ".cache" / "pycache")
         started = time.perf_counter()
         with self.log.open("wb") as log:

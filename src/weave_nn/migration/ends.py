@@ -4,7 +4,7 @@ import hashlib
 import sqlite3
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,11 @@ class Ends:
                 if postgres_of(connection).closed:
                     self._forget_target()
                 raise
+
+    def look_at_target(self, tables: Sequence[str]) -> None:
+        """Have PostgreSQL plan by what is in these tables now, before users come."""
+        with reaching(self.postgres_url), self._postgres.connect() as fresh, fresh.begin():
+            fresh.exec_driver_sql(f"ANALYZE {', '.join(tables)}")
 
     def _forget_target(self) -> None:
         connection = self._open.pop("target", None)

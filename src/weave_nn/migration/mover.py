@@ -216,6 +216,7 @@ class Mover:
             state, rows = self.forward.backfill(throttle.rows)
             progress(state.rows, max(state.total, state.rows))
             if not rows:
+                self.ends.look_at_target([table.quoted for table in self.tables])
                 self._enter(Phase.COPIED)
                 return
             throttle.copied(rows, time.monotonic() - began)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text, update
+from structlog.testing import capture_logs
 
 from weave_nn.services.files import models as files
 from weave_nn.services.git import models as git
@@ -221,3 +222,18 @@ def test_a_missing_driver_is_named_with_what_brings_it(monkeypatch: pytest.Monke
 def test_the_usual_spellings_of_a_url_are_taken() -> None:
     for scheme in ("postgres", "postgresql", "postgresql+psycopg"):
         assert Database(f"{scheme}://somewhere/weave").url.drivername == "postgresql+psycopg"
+
+
+def test_plans_are_made_for_what_is_there_as_soon_as_much_was_written(database: Database) -> None:
+    with database.write() as work:
+        work.session.execute(insert(COUNTER), [{"name": f"c{number}", "value": number} for number in range(5000)])
+    database.tend(["counter"])
+    with database.read() as work:
+        counted = work.session.execute(text("SELECT reltuples FROM pg_class WHERE oid = 'counter'::regclass"))
+        assert counted.scalar_one() == 5002
+
+
+def test_that_tables_cannot_be_looked_at_stops_nobody(database: Database) -> None:
+    with capture_logs() as logged:
+        database.tend(["nowhere"])
+    assert [each["event"] for each in logged] == ["database.not_tended"]

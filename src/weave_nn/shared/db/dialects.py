@@ -2,7 +2,7 @@
 
 import importlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, cast
 
@@ -26,6 +26,7 @@ class Dialect(Protocol):
     def expected(self, url: URL, error: DBAPIError) -> Unavailable | None: ...  # noqa: D102 - said there
     def lock(self, session: Session, name: str) -> None: ...  # noqa: D102 - said there
     def notifier(self, engine: Callable[[], Engine], heard: Heard) -> Telling | None: ...  # noqa: D102 - said there
+    def tend(self, engine: Engine, tables: Sequence[str]) -> None: ...  # noqa: D102 - said there
     def migrating(self, connection: Connection) -> AbstractContextManager[None]: ...  # noqa: D102 - said there
 
 

@@ -1,19 +1,24 @@
 """The database and the unit of work, whatever the dialect: what differs is in the modules that are named after one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy import Engine
 from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from weave_nn.shared.db.dialects import dialect_named, dialect_of, parse_url, translated
 from weave_nn.shared.db.home import Home, Purpose
 from weave_nn.shared.db.limits import DEFAULT_LIMITS, ServerLimits
 from weave_nn.shared.db.signals import Heard, Signals, Telling, signalled
+from weave_nn.shared.errors import Unavailable
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,17 @@ class Database:
         for listener in self._commit_listeners:
             listener()
         self.signals.give(signals)
+
+    def tend(self, tables: Sequence[str]) -> None:
+        """Tell the database that much has been written to these tables, so that it plans by what is there now.
+
+        That is an advice: what stands in its way is logged, and nothing fails for it.
+        """
+        try:
+            with translated(lambda: self.url):
+                dialect_of(self.url).tend(self.writer, tables)
+        except (Unavailable, DBAPIError) as error:
+            log.warning("database.not_tended", reason=str(error))
 
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:

@@ -12,7 +12,7 @@ host, a broken network that still acknowledges) the client ends it a little late
 """
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
 from typing import Any, cast
@@ -120,6 +120,13 @@ def lock(session: Session, name: str) -> None:
 def notifier(engine: Callable[[], Engine], heard: Heard) -> Telling | None:
     """What tells other processes of signals, and hears theirs."""
     return Notifier(engine, heard)
+
+
+def tend(engine: Engine, tables: Sequence[str]) -> None:
+    """Have the server look at tables now; by itself it plans for empty ones until it does so, a minute later."""
+    quote = engine.dialect.identifier_preparer.quote
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(f"VACUUM (ANALYZE) {', '.join(quote(table) for table in tables)}")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from weave_nn.services.sync.adapters.fulltext import adapter_for
+from weave_nn.services.sync.models import SCHEMA
 from weave_nn.services.sync.repository.records import FileRecord
 from weave_nn.services.sync.repository.writing import IndexWriter, Known
 from weave_nn.services.sync.service.extraction import extract
@@ -34,6 +35,7 @@ BATCH_NOTES = 96
 BATCH_BYTES = 384 * 1024
 LISTING_BATCH = 200
 RETRY_LIMIT = 5
+TENDED_NOTES = 500
 
 Progress = Callable[[int, int], None]
 
@@ -115,6 +117,8 @@ class Indexer:
                 self._catch_up(stale)
                 if progress:
                     progress(read, len(changed))
+        if read >= TENDED_NOTES:
+            self._database.tend([*(table.name for table in SCHEMA.metadata.sorted_tables), "note_search"])
         return Reconciled(len(files), read, len(gone), unreadable)
 
     def _begin(self, session: Session, *, anew: bool) -> None:

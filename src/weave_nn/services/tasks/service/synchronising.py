@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Concatenate, ParamSpec
 
-from weave_nn.services.tasks.models import TaskRow
+from weave_nn.services.tasks.models import SCHEMA, TaskRow
 from weave_nn.services.tasks.repository import UNKNOWN, TaskRepository
 from weave_nn.services.tasks.service.editing import NoteEditor
 from weave_nn.services.tasks.service.reconciling import Reconciler
@@ -28,6 +28,7 @@ from weave_nn.vault.store import Vault
 
 SOURCE = "tasks"
 
+TENDED_NOTES = 500
 _PORTION_NOTES = 300
 
 _Arguments = ParamSpec("_Arguments")
@@ -123,6 +124,8 @@ class TaskSync:
                 with self._database.write() as work:
                     self._tasks(work).lock()
                     self._reconciler(work).apply(notes, quiet={note.path for note in notes})
+        if len(paths) >= TENDED_NOTES:
+            self._database.tend([table.name for table in SCHEMA.metadata.sorted_tables])
 
     def _compare(self, work: UnitOfWork, *, anew: bool) -> None:
         with self._database.read() as reading:
