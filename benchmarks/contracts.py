@@ -1,6 +1,7 @@
 """What a contract costs: in process over the plain method, over HTTP, and reads on servers beside the embedded ones."""
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -25,7 +26,7 @@ SERVERS = ("DATABASE_URL", "RABBITMQ_URL", "REDIS_URL")
 READS = {
     "one note": "/files/{note}",
     "a page of files": "/files?limit=100",
-    "a search": "/search?q=tide&limit=20",
+    "a search": "/search?q={word}&limit=20",
     "a page of tasks": "/tasks?limit=50",
 }
 
@@ -143,6 +144,7 @@ def _reads(folder: Path, vault: Path, note: str, servers: dict[str, str], rounds
     on_servers = OnServers(vault, folder / "servers")
     on_servers.servers = servers
     both: tuple[Server, Server] = (embedded, on_servers)
+    word = max(re.findall(r"[a-z]{4,}", (vault / note).read_text()), key=len)
     for each in both:
         each.start()
     try:
@@ -150,7 +152,7 @@ def _reads(folder: Path, vault: Path, note: str, servers: dict[str, str], rounds
         for name, path in READS.items():
             # Alternately again; a server that waits costs the other one nothing.
             times: list[list[float]] = [[], []]
-            calls = [_getting(each, path.format(note=note)) for each in both]
+            calls = [_getting(each, path.format(note=note, word=word)) for each in both]
             for _ in range(rounds):
                 for measured, call in zip(times, calls, strict=True):
                     measured.append(_seconds(call))
