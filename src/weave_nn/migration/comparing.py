@@ -19,7 +19,7 @@ import psycopg
 from weave_nn.migration.keys import KEY_BATCH, between, key_at, rows_in_postgres, rows_in_sqlite
 from weave_nn.migration.tables import MovedTable
 
-RANGE_ROWS = 2_000
+RANGE_ROWS = 5_000
 SMALL_ROWS = 50
 AHEAD_RANGES = 4
 SHOWN_CHARS = 80
