@@ -10,17 +10,25 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TypeVar, cast
+from urllib.parse import urlsplit
 
 from weave_nn.entrypoints.composition import Asking, Runtime
 from weave_nn.entrypoints.reaching import Contracts
 from weave_nn.entrypoints.services import SERVICES
 from weave_nn.gateway.rollouts import Rollouts
 from weave_nn.shared.errors import Unavailable
+from weave_nn.shared.http import Listener
 from weave_nn.shared.identity import current_identity
 
 LOOK_SECONDS = 1.0
+CONNECT_SECONDS = 0.5
 
 _Contract = TypeVar("_Contract")
+
+
+def front_door(host: str, port: int) -> str:
+    """Where what listens at `host`, which may be all addresses, is reached from this machine."""
+    return Listener(host, port, ()).url
 
 
 class Following:
@@ -77,12 +85,24 @@ class Following:
             return {}
         try:
             named = [each.node.rpartition(":") for each in self._rollouts.nodes()]
-            ports = [port for host, _, port in named if host == socket.gethostname()]
-            extracted = self._rollouts.routed()[1] if ports else ()
+            ports = [int(port) for host, _, port in named if host == socket.gethostname()]
+            if not ports or not self._listens(ports[0]):
+                return {}
+            extracted = self._rollouts.routed()[1]
         except Unavailable:
             # What is asked will say so itself.
             return self._extracted
-        return {each.service: f"http://127.0.0.1:{ports[0]}" for each in extracted}
+        url = front_door(self._runtime.settings.host, ports[0])
+        return {each.service: url for each in extracted}
+
+    def _listens(self, port: int) -> bool:
+        """Whether the gateway is reached where this process looks for it; it may listen at an address of its own."""
+        place = urlsplit(front_door(self._runtime.settings.host, port))
+        try:
+            socket.create_connection((place.hostname, port), CONNECT_SECONDS).close()
+        except OSError:
+            return False
+        return True
 
 
 class _Followed:

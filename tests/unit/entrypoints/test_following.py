@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import pytest
 from pydantic import SecretStr
 
+from ports import free_port
 from served import served
 from weave_nn.entrypoints import following, monolith
 from weave_nn.entrypoints.process import Process, migrate
@@ -83,6 +84,10 @@ def test_a_question_goes_through_the_gateway_while_one_lives_here_and_the_servic
         assert not asked_elsewhere(process)
         seen(process, gateway, host="another", at=now)
         assert not asked_elsewhere(process)
+        nobody = f"http://127.0.0.1:{free_port()}"
+        seen(process, nobody, host=here, at=now)
+        assert not asked_elsewhere(process)
+        seen(process, nobody, host=here, at=now - timedelta(minutes=5))
         seen(process, gateway, host=here, at=now)
         assert asked_elsewhere(process)
         with monolith.offline(settings, process.runtime.instance) as command, pytest.raises(TaskNotFound) as refused:

@@ -71,6 +71,7 @@ def extract(
 
 def _prepared(here: Opened, service: str, candidate: str | None, *, quiet: bool) -> str:
     """The candidate's address, once it has passed the checklist and a gateway serves; starts what does not run."""
+    from weave_nn.entrypoints.following import front_door
     from weave_nn.gateway import checklist
     from weave_nn.gateway.envoy.process import find
 
@@ -81,7 +82,11 @@ def _prepared(here: Opened, service: str, candidate: str | None, *, quiet: bool)
     where = candidate or _started_service(here, service, quiet=quiet)
     # Before there is a gateway, the monolith is at the front door still.
     behind = bool(here.rollouts.nodes())
-    home = here.rollouts.home(service, here.settings.monolith_url) if behind else _front_door(here)
+    home = (
+        here.rollouts.home(service, here.settings.monolith_url)
+        if behind
+        else front_door(here.settings.host, here.settings.port)
+    )
     items = checklist.check(service, home, where, here.instance.api_key.get_secret_value())
     if not quiet:
         for item in items:
@@ -114,11 +119,6 @@ def _started_service(here: Opened, service: str, *, quiet: bool) -> str:
     )
     _await(lambda: _answers(address), process, f"The {service} service did not become ready", log)
     return address
-
-
-def _front_door(here: Opened) -> str:
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(here.settings.host, here.settings.host)  # noqa: S104 - compares
-    return f"http://{host}:{here.settings.port}"
 
 
 def _start_gateway(here: Opened, *, quiet: bool) -> None:
